@@ -1,0 +1,1 @@
+"""The business, pure: no clock, no network, no database. The same inputs give the same result."""

@@ -1,0 +1,1 @@
+"""Guardrails: one small function per check, and the capacity that reservations are taken from."""

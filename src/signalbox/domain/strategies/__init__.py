@@ -1,0 +1,1 @@
+"""The decision rules, one module per strategy. Pure: inputs in, verdict out."""

@@ -1,0 +1,84 @@
+"""Decisions: execute or skip, with every check that led there."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+from signalbox.domain.configuration import Strategy
+from signalbox.domain.ids import AccountId, ConfigurationId, DecisionId, PositionId, RunId, SignalId
+from signalbox.domain.orders import Order, StageTimes
+from signalbox.domain.risk.capacity import Reservation
+from signalbox.domain.risk.checks import RiskCheck
+from signalbox.domain.signals import ListingSignal
+
+
+class Verdict(StrEnum):
+    """What was decided."""
+
+    EXECUTE = "execute"
+    SKIP = "skip"
+
+
+class ExitRule(StrEnum):
+    """Which rule asked to leave a position."""
+
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    TIME_LIMIT = "time_limit"
+    FLATTEN = "flatten"
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """Exactly one of these caused the decision. `position_id` goes with an exit rule."""
+
+    listing_signal_id: SignalId | None = None
+    exit_rule: ExitRule | None = None
+    operator: str | None = None
+    position_id: PositionId | None = None
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """One considered event. `inputs` holds what the decision was computed from, so that it can be recomputed."""
+
+    id: DecisionId
+    account_id: AccountId
+    strategy: Strategy
+    decided_at: datetime
+    verdict: Verdict
+    reason: str
+    checks: tuple[RiskCheck, ...]
+    cause: Cause
+    settings_snapshot: dict[str, Any]
+    inputs: dict[str, Any]
+    code_version: str
+    run_id: RunId | None = None
+    configuration_id: ConfigurationId | None = None
+    skip_code: str | None = None
+
+
+class Intent(Struct, frozen=True, kw_only=True):
+    """What must be durable before anything leaves: the signal, the decision, the order and its reservation.
+
+    An intent without an order records a skip. `blocked` is an order that a limit stopped: it is recorded as
+    rejected and never sent. `fence` is the ownership number under which the account's engine acts.
+    """
+
+    decision: Decision
+    fence: int
+    signal: ListingSignal | None = None
+    order: Order | None = None
+    reservation: Reservation | None = None
+    blocked: Order | None = None
+    blocked_limit: str | None = None
+    stages: StageTimes = StageTimes()
+
+
+class IntentResult(StrEnum):
+    """What the ledger did with an intent."""
+
+    INSERTED = "inserted"
+    DUPLICATE = "duplicate"
+    KILL_SWITCH = "kill_switch"
+    FENCED_OUT = "fenced_out"

@@ -1,0 +1,226 @@
+"""What the engine needs from the outside world. Adapters implement these; `signalbox.app` chooses which."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from signalbox.domain.configuration import Account, AccountSettings
+from signalbox.domain.decisions import Intent, IntentResult
+from signalbox.domain.ids import AccountId, DecisionId, RunId, SignalId
+from signalbox.domain.instruments import Instrument
+from signalbox.domain.market import BookTicker, OrderBook
+from signalbox.domain.orders import (
+    Fill,
+    Mode,
+    Order,
+    OrderEvidence,
+    OrderResult,
+    OrderStatus,
+    StageTimes,
+    SubmitOutcome,
+)
+from signalbox.domain.positions import Position
+from signalbox.domain.risk.capacity import Reservation
+from signalbox.domain.runs import Run, RunStatus
+from signalbox.domain.signals import ListingSignal, Sighting
+
+
+class Clock(Protocol):
+    """Time. `now` is UTC; `monotonic_ns` never goes back; `at` turns a monotonic reading into UTC."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic_ns(self) -> int: ...
+
+    def at(self, monotonic_ns: int) -> datetime: ...
+
+
+class IdSource(Protocol):
+    """Fresh identifiers, ordered by time (UUID version 7)."""
+
+    def new_id(self) -> UUID: ...
+
+
+class OrderVenue(Protocol):
+    """Where an account's orders go: a live venue, or the paper venue."""
+
+    @property
+    def fill_model(self) -> str | None:
+        """Name of the model that invents the fills, None when they are real."""
+
+    async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
+        """Send one order, once. Fills in `stages.sent_at` and `acknowledged_at`. Never raises for what the venue or
+        the network does: that is a SubmitOutcome."""
+
+    async def find_order(self, order: Order) -> OrderEvidence:
+        """What the venue knows under our client order id. Raises VenueUnavailable when it cannot be asked."""
+
+    async def fills(self, order: Order, exchange_order_id: str) -> Sequence[Fill]:
+        """The executions of an order that are visible now. Raises VenueUnavailable."""
+
+    async def cancel(self, order: Order) -> None:
+        """Ask the venue to cancel. An order that is not open any more is no error. Raises VenueUnavailable."""
+
+    async def check_credentials(self) -> None:
+        """Prove that the credentials may trade. Raises CredentialsRefused, ConfigError or VenueUnavailable."""
+
+    async def warm(self) -> None:
+        """Open the connection that the next order will use. Raises VenueUnavailable."""
+
+    async def close(self) -> None: ...
+
+
+class MarketData(Protocol):
+    """Public data of a venue. Every method may raise VenueUnavailable."""
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """All markets with their rules, announced ones included."""
+
+    async def instrument(self, symbol: str) -> Instrument | None:
+        """One market, None when the venue does not know it (yet)."""
+
+    async def book_ticker(self, symbol: str) -> BookTicker: ...
+
+    async def order_book(self, symbol: str, depth: int) -> OrderBook: ...
+
+    async def close(self) -> None: ...
+
+
+class ListingFeed(Protocol):
+    """The sources that can show a new listing of one venue."""
+
+    async def known_symbols(self) -> frozenset[str]:
+        """Every symbol that the venue shows now: these are not new. Raises VenueUnavailable."""
+
+    async def run(self, on_sighting: Callable[[Sighting], None], *, intervals: "FeedIntervals") -> None:
+        """Watch all sources until cancelled. Survives faults of each source by itself and reports them."""
+
+
+class FeedIntervals(Struct, frozen=True, kw_only=True):
+    """How often the polled sources are asked, in seconds."""
+
+    calendar_s: float = 5.0
+    ticker_s: float = 1.0
+
+
+class EventSink(Protocol):
+    """Where things worth telling go: system_events, alerts, logs. Never blocks and never raises."""
+
+    def event(self, level: str, category: str, message: str, **details: Any) -> None: ...
+
+    def health(self, component: str, status: str, **details: Any) -> None: ...
+
+
+class IntentWriter(Protocol):
+    """The hot path into the ledger."""
+
+    async def commit(self, intent: Intent) -> IntentResult:
+        """Make an intent durable. Raises LedgerUnavailable when that is not certain: ask `lookup` before the intent
+        may be treated as not written."""
+
+    async def lookup(self, decision_id: DecisionId) -> bool:
+        """True when the decision is in the ledger. Raises LedgerUnavailable."""
+
+
+class CapacityHistory(Struct, frozen=True, kw_only=True):
+    """What the ledger knows of the entries of an account in one mode, for the limits."""
+
+    entries: list[datetime]
+    spent: dict[date, Decimal]
+    realised: dict[date, Decimal]
+    held: list[Reservation]
+
+
+class OpenOrder(Struct, frozen=True, kw_only=True):
+    """An order whose outcome is not in the ledger yet, as recovery finds it."""
+
+    order: Order
+    status: OrderStatus
+    exchange_order_id: str | None
+
+
+class SystemState(Struct, frozen=True, kw_only=True):
+    """The switches that apply to everybody. `kill_switch_mode`: block, cancel, flatten or freeze."""
+
+    kill_switch: bool
+    kill_switch_mode: str
+
+
+class Ledger(IntentWriter, Protocol):
+    """Everything that the engine writes to and reads from the ledger. Each method is one transaction and raises
+    LedgerUnavailable when the ledger cannot be reached."""
+
+    async def own(self, account_id: AccountId, holder: str) -> int:
+        """Take exclusive ownership of an account: the fence number to act under. Held while the process lives.
+        Raises ConflictError when another live engine holds it."""
+
+    async def disown(self, account_id: AccountId) -> None: ...
+
+    async def account(self, account_id: AccountId) -> Account: ...
+
+    async def settings(self, account_id: AccountId) -> AccountSettings: ...
+
+    async def system_state(self) -> SystemState: ...
+
+    async def runs_to_act_on(self) -> Sequence[Run]:
+        """Runs that are starting, running or stopping."""
+
+    async def set_run_status(
+        self, run_id: RunId, new: RunStatus, *, at: datetime, error_message: str | None = None
+    ) -> None: ...
+
+    async def heartbeat(self, run_ids: Sequence[RunId], at: datetime) -> None: ...
+
+    async def capacity_history(self, account_id: AccountId, mode: Mode, now: datetime) -> CapacityHistory: ...
+
+    async def open_positions(self, account_id: AccountId) -> Sequence[Position]: ...
+
+    async def open_orders(self, account_id: AccountId) -> Sequence[OpenOrder]: ...
+
+    async def decided_symbols(self, account_id: AccountId, since: datetime) -> frozenset[str]:
+        """Symbols of listings that this account decided on since then: they are not new after a restart."""
+
+    async def pending_test_listings(self, since: datetime) -> Sequence[Sighting]:
+        """Injected test listings that no signal exists for yet."""
+
+    async def add_evidence(self, signal_id: SignalId, sighting: Sighting) -> None: ...
+
+    async def record_submission(
+        self, order: Order, outcome: SubmitOutcome, stages: StageTimes, *, latency_ms: Decimal | None
+    ) -> None:
+        """The outcome of a send: accepted and unknown make the order submitted, a refusal makes it rejected (with its
+        trade log entry). Repeating it changes nothing."""
+
+    async def record_unsent(self, order: Order, *, at: datetime, code: str, reason: str) -> None:
+        """pending → failed: the order surely never left."""
+
+    async def record_result(
+        self,
+        order: Order,
+        *,
+        evidence: OrderEvidence,
+        fills: Sequence[Fill],
+        result: OrderResult,
+        position: Position | None,
+        spent: Decimal,
+        fill_model: str | None,
+    ) -> None:
+        """How an order ended, in one transaction: order, fills, position, settled reservation, trade log entry.
+        Repeating it changes nothing."""
+
+    async def follow_up(self, order: Order, fence: int) -> IntentResult:
+        """Make a further attempt of an already recorded decision durable before it is sent."""
+
+    async def record_event(
+        self, *, at: datetime, level: str, category: str, message: str, details: dict[str, Any], actor: str
+    ) -> None: ...
+
+    async def record_health(self, component: str, status: str, at: datetime, details: dict[str, Any]) -> None: ...
+
+    def changes(self) -> AsyncIterator[str]:
+        """Topics that other processes notified: runs, settings, kill_switch, listings. Yields `reconnected` after the
+        connection was lost, because notifications may have been missed."""

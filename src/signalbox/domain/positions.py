@@ -1,0 +1,107 @@
+"""Positions, folded from fills. The same fills in any order and any number of times give the same position."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct, structs
+
+from signalbox.domain.ids import AccountId, PositionId, SignalId
+from signalbox.domain.money import ZERO
+from signalbox.domain.orders import Fill, Mode, Side
+
+
+class ExitPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When to leave a position. Ratios are fractions of the average entry price (0.2 = 20 %); any mix is allowed."""
+
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    time_limit_s: Decimal | None = None
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    """Holdings of one symbol that one entry opened. Quantity in base; cost, PnL and fees in quote.
+
+    `cost` is what the remaining quantity cost without fees; `fees` are all quote fees so far; `realised_pnl` is
+    booked by sells and includes the fees of both sides once they are paid.
+    """
+
+    id: PositionId
+    account_id: AccountId
+    symbol: str
+    mode: Mode
+    opened_at: datetime
+    exit_plan: ExitPlan
+    signal_id: SignalId | None = None
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    realised_pnl: Decimal = ZERO
+    fees: Decimal = ZERO
+    closed_at: datetime | None = None
+
+    @property
+    def average_entry_price(self) -> Decimal | None:
+        """Quote per base of the remaining quantity, None when nothing is held."""
+        return self.cost / self.quantity if self.quantity else None
+
+
+class UniqueFills:
+    """The set of fills of one order, keyed by the venue's trade id: a fill counts once however often it arrives."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[tuple[str, str], Fill] = {}
+
+    def add(self, fills: Iterable[Fill]) -> list[Fill]:
+        """Take fills in; return those that were new, in the order in which they came."""
+        new = []
+        for fill in fills:
+            key = (fill.symbol, fill.exchange_trade_id)
+            if key not in self._by_id:
+                self._by_id[key] = fill
+                new.append(fill)
+        return new
+
+    def totals(self) -> tuple[Decimal, Decimal, dict[str, Decimal]]:
+        """(quantity in base, amount in quote, fees by asset) over all distinct fills."""
+        quantity = quote = ZERO
+        fees: dict[str, Decimal] = {}
+        for fill in self._by_id.values():
+            quantity += fill.quantity
+            quote += fill.quote_quantity
+            fees[fill.fee_asset] = fees.get(fill.fee_asset, ZERO) + fill.fee
+        return quantity, quote, fees
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def in_order(self) -> list[Fill]:
+        """All distinct fills, oldest first; ties are broken by trade id so that the order is stable."""
+        return sorted(self._by_id.values(), key=lambda fill: (fill.filled_at, fill.exchange_trade_id))
+
+
+def apply_fill(position: Position, fill: Fill, *, quote_asset: str, base_asset: str) -> Position:
+    """The position after one fill. A fee in the base asset reduces what is held; one in the quote asset is a cost.
+
+    A sell of more than is held is kept as it is (quantity below zero is impossible on a spot venue): the surplus
+    is booked with zero cost and shows up in reconciliation.
+    """
+    quote_fee = fill.fee if fill.fee_asset == quote_asset else ZERO
+    base_fee = fill.fee if fill.fee_asset == base_asset else ZERO
+    fees = position.fees + quote_fee
+    if fill.side is Side.BUY:
+        return structs.replace(
+            position,
+            quantity=position.quantity + fill.quantity - base_fee,
+            cost=position.cost + fill.quote_quantity,
+            realised_pnl=position.realised_pnl - quote_fee,
+            fees=fees,
+        )
+    closed = min(fill.quantity, position.quantity)
+    cost_out = position.cost * closed / position.quantity if position.quantity else ZERO
+    return structs.replace(
+        position,
+        quantity=position.quantity - closed,
+        cost=ZERO if closed == position.quantity else position.cost - cost_out,
+        realised_pnl=position.realised_pnl + fill.quote_quantity - quote_fee - cost_out,
+        fees=fees,
+    )
