@@ -2,11 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from msgspec import Struct
 
-from signalbox.domain.configuration import Strategy
+from signalbox.domain.configuration import AccountSettings, Strategy
 from signalbox.domain.ids import AccountId, ConfigurationId, DecisionId, PositionId, RunId, SignalId
 from signalbox.domain.orders import Order, StageTimes
 from signalbox.domain.risk.capacity import Reservation
@@ -40,7 +39,11 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """One considered event. `inputs` holds what the decision was computed from, so that it can be recomputed."""
+    """One considered event.
+
+    `inputs` is the Struct that the decision was computed from (EntryInputs or ExitInputs), so that it can be
+    recomputed; it and the settings are stored as JSON.
+    """
 
     id: DecisionId
     account_id: AccountId
@@ -50,8 +53,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     reason: str
     checks: tuple[RiskCheck, ...]
     cause: Cause
-    settings_snapshot: dict[str, Any]
-    inputs: dict[str, Any]
+    settings_snapshot: AccountSettings
+    inputs: Struct
     code_version: str
     run_id: RunId | None = None
     configuration_id: ConfigurationId | None = None

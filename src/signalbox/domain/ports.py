@@ -26,7 +26,7 @@ from signalbox.domain.orders import (
 from signalbox.domain.positions import Position
 from signalbox.domain.risk.capacity import Reservation
 from signalbox.domain.runs import Run, RunStatus
-from signalbox.domain.signals import ListingSignal, Sighting
+from signalbox.domain.signals import Sighting
 
 
 class Clock(Protocol):
@@ -206,11 +206,15 @@ class Ledger(IntentWriter, Protocol):
         fills: Sequence[Fill],
         result: OrderResult,
         position: Position | None,
-        spent: Decimal,
+        spent: Decimal | None,
         fill_model: str | None,
     ) -> None:
-        """How an order ended, in one transaction: order, fills, position, settled reservation, trade log entry.
-        Repeating it changes nothing."""
+        """How an order ended, in one transaction: order, fills, position, trade log entry and, when `spent` is given,
+        the settled reservation of its decision (None keeps it held for a further attempt). Repeating it changes
+        nothing. A `pending` order passes through submitted first (recovery finds such orders)."""
+
+    async def settle_reservation(self, decision_id: DecisionId, *, spent: Decimal, at: datetime) -> None:
+        """End a reservation: settled with what was spent, released when that is zero. Repeating it changes nothing."""
 
     async def follow_up(self, order: Order, fence: int) -> IntentResult:
         """Make a further attempt of an already recorded decision durable before it is sent."""
