@@ -23,7 +23,7 @@ from signalbox.domain.orders import (
     StageTimes,
     SubmitOutcome,
 )
-from signalbox.domain.positions import Position
+from signalbox.domain.positions import ExitPlan, Position
 from signalbox.domain.risk.capacity import Reservation
 from signalbox.domain.runs import Run, RunStatus
 from signalbox.domain.signals import Sighting
@@ -136,11 +136,13 @@ class CapacityHistory(Struct, frozen=True, kw_only=True):
 
 
 class OpenOrder(Struct, frozen=True, kw_only=True):
-    """An order whose outcome is not in the ledger yet, as recovery finds it."""
+    """An order whose outcome is not in the ledger yet, as recovery finds it. `exit_plan` is an entry's, read from the
+    configuration in its decision's inputs."""
 
     order: Order
     status: OrderStatus
     exchange_order_id: str | None
+    exit_plan: ExitPlan | None = None
 
 
 class SystemState(Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ class SkipCode(StrEnum):
     DUPLICATE = "DUPLICATE"
     BELOW_MIN_NOTIONAL = "BELOW_MIN_NOTIONAL"
     PRICE_TOO_HIGH = "PRICE_TOO_HIGH"
+    NO_PRICE = "NO_PRICE"
     SAFETY_CONSTRAINT = "SAFETY_CONSTRAINT"
 
 
@@ -238,6 +239,22 @@ def price_sanity(i: EntryInputs) -> RiskCheck:
     )
 
 
+def priceable(i: EntryInputs) -> RiskCheck:
+    """A limit entry needs the market's price and lot rules, and a price to start from."""
+    p = i.configuration.parameters
+    needed = p.order_style is OrderStyle.IOC_LIMIT
+    has_price = i.reference_price is not None or p.max_price is not None
+    missing = [what for what, known in (("market rules", i.instrument is not None), ("price", has_price)) if not known]
+    return _check(
+        "priceable",
+        SkipCode.NO_PRICE,
+        ok=not missing if needed else None,
+        limit="market rules and a price",
+        value="known" if not missing else "unknown",
+        message="not needed for a market order" if not needed else f"missing: {', '.join(missing) or 'nothing'}",
+    )
+
+
 def max_trade(i: EntryInputs) -> RiskCheck:
     """One order may not spend more than the account allows."""
     return _limit(
@@ -356,6 +373,7 @@ ENTRY_CHECKS: tuple[Callable[[EntryInputs], RiskCheck], ...] = (
     duplicate,
     min_notional,
     price_sanity,
+    priceable,
     max_trade,
     max_position,
     asset_exposure,

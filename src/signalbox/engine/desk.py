@@ -1,0 +1,284 @@
+"""The desk: single writer of one account's state. Plain functions only; whatever waits happens outside.
+
+Because one step looks at the limits and takes the capacity, no burst and no interleaving can exceed a limit.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from signalbox.domain.configuration import (
+    Account,
+    AccountSettings,
+    BotConfiguration,
+    ListingSniperParameters,
+    Strategy,
+    effective_mode,
+)
+from signalbox.domain.decisions import Cause, Decision, Intent, Verdict
+from signalbox.domain.ids import DecisionId, OrderId, PositionId, SignalId, client_order_id
+from signalbox.domain.instruments import Instrument
+from signalbox.domain.money import ONE, ZERO
+from signalbox.domain.orders import Mode, Order, OrderType, Purpose, Side, StageTimes
+from signalbox.domain.ports import CapacityHistory, Clock, IdSource
+from signalbox.domain.positions import ExitPlan, Position
+from signalbox.domain.risk.capacity import Capacity, Reservation
+from signalbox.domain.risk.checks import EntryInputs
+from signalbox.domain.runs import Run
+from signalbox.domain.signals import ListingSignal
+from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, exit_quantity
+from signalbox.domain.strategies.listing_sniper import (
+    EntryVerdict,
+    OrderShape,
+    decide_entry,
+    entry_mode,
+    first_shape,
+)
+
+
+class DeskRules(Struct, frozen=True, kw_only=True):
+    """What a desk is told once. `taker_rate` is reserved on top of an entry when its market's rate is not known."""
+
+    account: Account
+    fence: int
+    code_version: str
+    taker_rate: Decimal = Decimal("0.002")
+
+
+class Desk:
+    """State and decisions of one account: capacity by mode, positions, markets, switches."""
+
+    def __init__(self, rules: DeskRules, settings: AccountSettings, clock: Clock, ids: IdSource) -> None:
+        self.rules = rules
+        self.settings = settings
+        self.kill_switch = False
+        self.freeze = False
+        self.run: Run | None = None
+        self.run_active = False
+        self.instruments: dict[str, Instrument] = {}
+        self.positions: dict[PositionId, Position] = {}
+        self.exit_plans: dict[DecisionId, ExitPlan] = {}
+        self._capacity = {mode: Capacity() for mode in Mode}
+        self._clock = clock
+        self._ids = ids
+
+    def restore(self, mode: Mode, history: CapacityHistory) -> None:
+        """Take over what the ledger knows before the first decision."""
+        capacity = self._capacity[mode]
+        for reservation in history.held:
+            capacity.reserve(reservation)
+        capacity.restore(entries=history.entries, spent=history.spent, realised=history.realised)
+
+    def on_listing(
+        self, signal: ListingSignal, configuration: BotConfiguration, *, received_ns: int, price: Decimal | None = None
+    ) -> Intent:
+        """Decide on a listing and, when it is executed, take its capacity at once."""
+        now = self._clock.now()
+        mode = entry_mode(signal.detection_source, effective_mode(configuration, self.settings))
+        instrument = self.instruments.get(signal.symbol)
+        rate = max(self.rules.taker_rate, instrument.taker_rate if instrument else ZERO)
+        inputs = EntryInputs(
+            signal=signal,
+            configuration=configuration,
+            settings=self.settings,
+            usage=self._capacity[mode].usage(now),
+            mode=mode,
+            now=now,
+            amount=configuration.quote_amount * (ONE + rate),
+            run_active=self.run_active,
+            kill_switch=self.kill_switch,
+            instrument=instrument,
+            reference_price=price if price is not None else signal.price,
+        )
+        verdict = decide_entry(inputs)
+        decision = self._entry_decision(inputs, verdict)
+        stages = StageTimes(
+            exchange_event_at=signal.exchange_event_at,
+            received_at=self._clock.at(received_ns),
+            decided_at=self._clock.at(self._clock.monotonic_ns()),
+        )
+        order = self._entry_order(inputs, decision) if verdict.execute or verdict.blocked_limit else None
+        reservation = None
+        if order is not None and verdict.execute:
+            reservation = Reservation(
+                decision_id=decision.id,
+                account_id=decision.account_id,
+                symbol=signal.symbol,
+                amount=inputs.amount,
+                created_at=now,
+            )
+            self._capacity[mode].reserve(reservation)
+            self.exit_plans[decision.id] = configuration.parameters.exit_plan
+        return Intent(
+            decision=decision,
+            fence=self.rules.fence,
+            signal=signal,
+            order=order if verdict.execute else None,
+            reservation=reservation,
+            blocked=None if verdict.execute else order,
+            blocked_limit=verdict.blocked_limit,
+            stages=stages,
+        )
+
+    def next_attempt(self, order: Order, shape: OrderShape) -> Order:
+        """A further attempt of the same decision, under ids of its own."""
+        return self._order(
+            shape,
+            decision_id=order.decision_id,
+            symbol=order.symbol,
+            mode=order.mode,
+            recv_window_ms=order.recv_window_ms,
+            attempt=order.attempt + 1,
+            signal=order.signal_id,
+        )
+
+    def on_exit(self, inputs: ExitInputs, verdict: ExitVerdict, instrument: Instrument) -> Intent | None:
+        """The intent that sells a position by a rule; None when what is held is less than one lot."""
+        position = inputs.position
+        quantity = exit_quantity(position, instrument)
+        if quantity <= 0:
+            return None
+        decision = Decision(
+            id=DecisionId(self._ids.new_id()),
+            account_id=self.rules.account.id,
+            strategy=Strategy.LISTING_SNIPER,
+            decided_at=inputs.now,
+            verdict=Verdict.EXECUTE,
+            reason=verdict.reason,
+            checks=verdict.checks,
+            cause=Cause(exit_rule=verdict.rule, position_id=position.id),
+            settings_snapshot=self.settings,
+            inputs=inputs,
+            code_version=self.rules.code_version,
+            run_id=self.run.id if self.run else None,
+            configuration_id=self.run.configuration.id if self.run else None,
+        )
+        order_id = OrderId(self._ids.new_id())
+        order = Order(
+            id=order_id,
+            client_order_id=client_order_id(order_id),
+            account_id=decision.account_id,
+            decision_id=decision.id,
+            symbol=position.symbol,
+            side=Side.SELL,
+            purpose=Purpose.EXIT,
+            order_type=OrderType.MARKET,
+            mode=position.mode,
+            created_at=inputs.now,
+            run_id=decision.run_id,
+            position_id=position.id,
+            quantity=quantity,
+            reduce_only=True,
+        )
+        return Intent(decision=decision, fence=self.rules.fence, order=order, stages=StageTimes(decided_at=inputs.now))
+
+    def position_for(self, order: Order, opened_at: datetime) -> Position:
+        """The position that an order changes: an exit's own, or the one that the entry's decision opens."""
+        position_id = order.position_id or PositionId(order.decision_id)
+        known = self.positions.get(position_id)
+        if known is not None:
+            return known
+        return Position(
+            id=position_id,
+            account_id=order.account_id,
+            symbol=order.symbol,
+            mode=order.mode,
+            opened_at=opened_at,
+            exit_plan=self.exit_plans.get(order.decision_id, ListingSniperParameters().exit_plan),
+            signal_id=order.signal_id,
+        )
+
+    def take_position(self, position: Position, *, booked: Decimal = ZERO, at: datetime | None = None) -> None:
+        """Replace a position by its newer state; `booked` is the result that the change realised."""
+        capacity = self._capacity[position.mode]
+        if position.closed_at is None and position.quantity > 0:
+            self.positions[position.id] = position
+            capacity.set_position(position.symbol, position.cost)
+        else:
+            self.positions.pop(position.id, None)
+            capacity.set_position(position.symbol, ZERO)
+        if booked and at is not None:
+            capacity.book(at.date(), booked)
+
+    def settle(self, order: Order, spent: Decimal) -> None:
+        """The entry of this order's decision ended; free what it did not spend."""
+        self._capacity[order.mode].settle(order.decision_id, spent=spent)
+        self.exit_plans.pop(order.decision_id, None)
+
+    def release(self, order: Order) -> None:
+        """The entry surely never left: it counts for nothing."""
+        self._capacity[order.mode].release(order.decision_id)
+        self.exit_plans.pop(order.decision_id, None)
+
+    def refusal(self, order: Order) -> str | None:
+        """The dispatch gate, asked right before the wire: why this order may not go now, or None."""
+        if order.purpose is Purpose.EXIT:
+            return "kill_switch" if self.freeze else None
+        if self.kill_switch:
+            return "kill_switch"
+        return None if self.run_active else "run_active"
+
+    def _entry_decision(self, inputs: EntryInputs, verdict: EntryVerdict) -> Decision:
+        return Decision(
+            id=DecisionId(self._ids.new_id()),
+            account_id=self.rules.account.id,
+            strategy=Strategy.LISTING_SNIPER,
+            decided_at=inputs.now,
+            verdict=Verdict.EXECUTE if verdict.execute else Verdict.SKIP,
+            reason=verdict.reason,
+            checks=verdict.checks,
+            cause=Cause(listing_signal_id=inputs.signal.id),
+            settings_snapshot=inputs.settings,
+            inputs=inputs,
+            code_version=self.rules.code_version,
+            run_id=self.run.id if self.run else None,
+            configuration_id=inputs.configuration.id,
+            skip_code=verdict.skip_code,
+        )
+
+    def _entry_order(self, inputs: EntryInputs, decision: Decision) -> Order:
+        market = OrderShape(order_type=OrderType.MARKET, quote_amount=inputs.configuration.quote_amount)
+        shape = first_shape(inputs) or market  # only a blocked order can come here without a shape
+        return self._order(
+            shape,
+            decision_id=decision.id,
+            symbol=inputs.signal.symbol,
+            mode=inputs.mode,
+            recv_window_ms=inputs.configuration.recv_window,
+            attempt=1,
+            signal=inputs.signal.id,
+        )
+
+    def _order(
+        self,
+        shape: OrderShape,
+        *,
+        decision_id: DecisionId,
+        symbol: str,
+        mode: Mode,
+        recv_window_ms: int,
+        attempt: int,
+        signal: SignalId | None,
+    ) -> Order:
+        order_id = OrderId(self._ids.new_id())
+        return Order(
+            id=order_id,
+            client_order_id=client_order_id(order_id),
+            account_id=self.rules.account.id,
+            decision_id=decision_id,
+            symbol=symbol,
+            side=Side.BUY,
+            purpose=Purpose.ENTRY,
+            order_type=shape.order_type,
+            time_in_force=shape.time_in_force,
+            quote_amount=shape.quote_amount,
+            quantity=shape.quantity,
+            limit_price=shape.limit_price,
+            mode=mode,
+            created_at=self._clock.now(),
+            run_id=self.run.id if self.run else None,
+            signal_id=signal,
+            recv_window_ms=recv_window_ms,
+            attempt=attempt,
+        )
