@@ -17,9 +17,11 @@ from signalbox.domain.configuration import (
     effective_mode,
 )
 from signalbox.domain.decisions import Cause, Decision, Intent, Verdict
+from signalbox.domain.errors import InvariantError
 from signalbox.domain.ids import DecisionId, OrderId, PositionId, SignalId, client_order_id
 from signalbox.domain.instruments import Instrument
 from signalbox.domain.money import ONE, ZERO
+from signalbox.domain.order_shapes import OrderShape, first_shape
 from signalbox.domain.orders import Mode, Order, OrderType, Purpose, Side, StageTimes
 from signalbox.domain.ports import CapacityHistory, Clock, IdSource
 from signalbox.domain.positions import ExitPlan, Position
@@ -28,13 +30,7 @@ from signalbox.domain.risk.checks import EntryInputs
 from signalbox.domain.runs import Run
 from signalbox.domain.signals import ListingSignal
 from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, exit_quantity
-from signalbox.domain.strategies.listing_sniper import (
-    EntryVerdict,
-    OrderShape,
-    decide_entry,
-    entry_mode,
-    first_shape,
-)
+from signalbox.domain.strategies.listing_sniper import EntryVerdict, decide_entry, entry_mode
 
 
 class DeskRules(Struct, frozen=True, kw_only=True):
@@ -239,9 +235,11 @@ class Desk:
 
     def _entry_order(self, inputs: EntryInputs, decision: Decision) -> Order:
         market = OrderShape(order_type=OrderType.MARKET, quote_amount=inputs.configuration.quote_amount)
-        shape = first_shape(inputs) or market  # only a blocked order can come here without a shape
+        shape = first_shape(inputs.configuration, instrument=inputs.instrument, price=inputs.reference_price)
+        if shape is None and decision.verdict is Verdict.EXECUTE:
+            raise InvariantError(f"decision {decision.id} executes an order that cannot be priced")
         return self._order(
-            shape,
+            shape or market,
             decision_id=decision.id,
             symbol=inputs.signal.symbol,
             mode=inputs.mode,

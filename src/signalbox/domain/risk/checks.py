@@ -13,6 +13,7 @@ from msgspec import Struct
 from signalbox.domain.configuration import AccountSettings, BotConfiguration, OrderStyle, symbol_matches
 from signalbox.domain.instruments import Instrument, InstrumentStatus
 from signalbox.domain.money import ZERO, plain
+from signalbox.domain.order_shapes import first_shape
 from signalbox.domain.orders import Mode
 from signalbox.domain.risk.capacity import Usage
 from signalbox.domain.signals import ListingSignal
@@ -240,18 +241,22 @@ def price_sanity(i: EntryInputs) -> RiskCheck:
 
 
 def priceable(i: EntryInputs) -> RiskCheck:
-    """A limit entry needs the market's price and lot rules, and a price to start from."""
-    p = i.configuration.parameters
-    needed = p.order_style is OrderStyle.IOC_LIMIT
-    has_price = i.reference_price is not None or p.max_price is not None
-    missing = [what for what, known in (("market rules", i.instrument is not None), ("price", has_price)) if not known]
+    """A limit entry needs the market's price and lot rules, a price to start from, and a size above zero."""
+    c = i.configuration
+    needed = c.parameters.order_style is OrderStyle.IOC_LIMIT
+    shape = first_shape(c, instrument=i.instrument, price=i.reference_price)
+    found = (
+        f"{plain(shape.quantity)} at {plain(shape.limit_price)}"
+        if shape and shape.quantity and shape.limit_price
+        else None
+    )
     return _check(
         "priceable",
         SkipCode.NO_PRICE,
-        ok=not missing if needed else None,
-        limit="market rules and a price",
-        value="known" if not missing else "unknown",
-        message="not needed for a market order" if not needed else f"missing: {', '.join(missing) or 'nothing'}",
+        ok=shape is not None if needed else None,
+        limit="a limit price and a quantity",
+        value=found,
+        message="not needed for a market order" if not needed else found or "no price or market rules to size it with",
     )
 
 
