@@ -1,0 +1,45 @@
+"""The tables of the ledger as SQLAlchemy Core metadata, by subject.
+
+This is what the code believes; the migrations make it true, and a test compares both, object by object. Triggers
+and functions live in the migrations only.
+"""
+
+from signalbox.ledger.tables.base import metadata
+from signalbox.ledger.tables.configuration import (
+    account_ownership,
+    accounts,
+    bot_configurations,
+    bot_runs,
+    leaders,
+    settings,
+    settings_history,
+)
+from signalbox.ledger.tables.records import chain_heads, system_events, trade_logs
+from signalbox.ledger.tables.signals import bot_trade_events, listing_signals, listings, strategy_decisions
+from signalbox.ledger.tables.status import bot_health, equity_snapshots, system_status
+from signalbox.ledger.tables.trading import fills, positions, reservations, trade_orders
+
+__all__ = [
+    "account_ownership",
+    "accounts",
+    "bot_configurations",
+    "bot_health",
+    "bot_runs",
+    "bot_trade_events",
+    "chain_heads",
+    "equity_snapshots",
+    "fills",
+    "leaders",
+    "listing_signals",
+    "listings",
+    "metadata",
+    "positions",
+    "reservations",
+    "settings",
+    "settings_history",
+    "strategy_decisions",
+    "system_events",
+    "system_status",
+    "trade_logs",
+    "trade_orders",
+]
