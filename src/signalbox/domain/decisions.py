@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from signalbox.domain.configuration import AccountSettings, Strategy
 from signalbox.domain.ids import AccountId, ConfigurationId, DecisionId, PositionId, RunId, SignalId
@@ -75,7 +75,7 @@ class Intent(Struct, frozen=True, kw_only=True):
     reservation: Reservation | None = None
     blocked: Order | None = None
     blocked_limit: str | None = None
-    stages: StageTimes = StageTimes()
+    stages: StageTimes = field(default_factory=StageTimes)
 
 
 class IntentResult(StrEnum):
