@@ -1,0 +1,123 @@
+"""Exits: watches every open position against its plan and sells when a rule fires. Runs with or without a bot run."""
+
+import asyncio
+from decimal import Decimal
+
+from signalbox.domain.decisions import ExitRule, IntentResult
+from signalbox.domain.errors import VenueRefused, VenueUnavailable
+from signalbox.domain.ids import PositionId
+from signalbox.domain.ports import Clock, EventSink, MarketData
+from signalbox.domain.positions import Position
+from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, decide_exit
+from signalbox.engine.backoff import backoff
+from signalbox.engine.desk import Desk
+from signalbox.engine.dispatch import Dispatcher
+from signalbox.engine.settlement import Settlement
+
+POLL_S = 0.5
+"""How often the best bid of a held symbol is asked for, up to three positions; slower with more (rate limits)."""
+
+
+class Exits:
+    """One watch per open position of one account."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        dispatcher: Dispatcher,
+        settlement: Settlement,
+        market: MarketData,
+        *,
+        clock: Clock,
+        journal: EventSink,
+    ) -> None:
+        self._desk = desk
+        self._dispatcher = dispatcher
+        self._settlement = settlement
+        self._market = market
+        self._clock = clock
+        self._journal = journal
+        self._flatten = asyncio.Event()
+
+    def flatten(self) -> None:
+        """Sell everything now, whatever the plans say."""
+        self._flatten.set()
+
+    def stop_flattening(self) -> None:
+        """Back to the plans."""
+        self._flatten.clear()
+
+    async def watch(self, position_id: PositionId) -> None:
+        """Follow one position until it is closed."""
+        retries = backoff()
+        while (position := self._desk.positions.get(position_id)) is not None:
+            pause = POLL_S * max(1.0, len(self._desk.positions) / 3)
+            inputs = ExitInputs(position=position, now=self._clock.now(), bid=await self._bid(position.symbol))
+            verdict = self._verdict(inputs)
+            if verdict is not None and not self._desk.freeze:
+                if await self._sell(inputs, verdict):
+                    retries = backoff()
+                    continue
+                pause = next(retries)
+            await self._wait(pause)
+
+    def _verdict(self, inputs: ExitInputs) -> ExitVerdict | None:
+        if self._flatten.is_set():
+            return ExitVerdict(rule=ExitRule.FLATTEN, reason="flatten: asked to close everything", checks=())
+        return decide_exit(inputs)
+
+    async def _wait(self, pause_s: float) -> None:
+        """Sleep, but wake at once when everything is to be sold."""
+        if self._flatten.is_set():
+            await asyncio.sleep(pause_s)
+            return
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._flatten.wait()
+        except TimeoutError:
+            return
+
+    async def _sell(self, inputs: ExitInputs, verdict: ExitVerdict) -> bool:
+        """Sell by a rule; True when something was sold. A failure is told, and tried again later by the watch."""
+        position = inputs.position
+        instrument = await self._settlement.instrument(position.symbol)
+        intent = self._desk.on_exit(inputs, verdict, instrument)
+        if intent is None or intent.order is None:
+            return False
+        result = await self._dispatcher.make_durable(intent)
+        if result is not IntentResult.INSERTED:
+            self._failed(intent.order.id, position, f"the ledger said {result or 'nothing'}")
+            return False
+        attempt = await self._dispatcher.attempt(intent.order, intent.stages)
+        if attempt.filled:
+            self._tell(position, verdict)
+            return True
+        self._failed(intent.order.id, position, attempt.refusal.message if attempt.refusal else "nothing was sold")
+        return False
+
+    def _tell(self, position: Position, verdict: ExitVerdict) -> None:
+        self._journal.event(
+            "info",
+            "trading",
+            f"sold {position.symbol}: {verdict.reason}",
+            position_id=str(position.id),
+            rule=verdict.rule,
+        )
+
+    def _failed(self, order_id: object, position: Position, reason: str) -> None:
+        self._journal.event(
+            "error",
+            "trading",
+            f"the exit of {position.symbol} did not go through and will be tried again: {reason}",
+            position_id=str(position.id),
+            order_id=str(order_id),
+        )
+
+    async def _bid(self, symbol: str) -> Decimal | None:
+        try:
+            ticker = await self._market.book_ticker(symbol)
+        except (VenueUnavailable, VenueRefused) as error:
+            self._journal.health("prices", "degraded", symbol=symbol, reason=str(error))
+            return None
+        self._journal.health("prices", "running")
+        return ticker.bid

@@ -1,0 +1,22 @@
+"""Writes that must not be lost: repeated until the ledger has them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from signalbox.domain.errors import LedgerUnavailable
+from signalbox.domain.ports import EventSink
+from signalbox.engine.backoff import backoff
+
+T = TypeVar("T")
+
+
+async def persist(write: Callable[[], Awaitable[T]], journal: EventSink, what: str) -> T:
+    """Call `write` until the ledger takes it. Only for writes that may be repeated without harm."""
+    for delay in backoff(first_s=0.25):
+        try:
+            return await write()
+        except LedgerUnavailable as error:
+            journal.health("ledger", "error", waiting_for=what, reason=str(error))
+            await asyncio.sleep(delay)
+    raise AssertionError  # backoff never ends
