@@ -20,9 +20,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+import msgspec
+
 from signalbox.ledger import databases
 from signalbox.ledger.deadline import Deadline, EmbeddedPostgresError
-from signalbox.ledger.embedded_placement import Placement, Status, place, prepare_directory
+from signalbox.ledger.embedded_placement import SYSTEM_DIRECTORY, Status, place, prepare_directory
 from signalbox.ledger.embedded_supervisor import SupervisorTask
 from signalbox.ledger.file_lock import FileLock
 from signalbox.ledger.postgres_binaries import find_programs
@@ -41,10 +43,9 @@ _log = logging.getLogger(__name__)
 class EmbeddedServer:
     """Our use of one private server. Not started before `ensure`; ended by `close`. May be used by several threads."""
 
-    def __init__(self, placement: Placement, programs: Path, *, fsync: bool, timeout_s: float) -> None:
-        self.placement = placement
-        self._programs = programs
-        self._fsync = fsync
+    def __init__(self, task: SupervisorTask, *, timeout_s: float) -> None:
+        self.placement = task.placement
+        self._task = task
         self._timeout_s = timeout_s
         self._users: FileLock | None = None
         self._status: Status | None = None
@@ -131,14 +132,14 @@ class EmbeddedServer:
         self._become_user(deadline)
         starts = 0
         while True:
+            status = Status.read(self.placement.status_file)
+            if starts and status is not None and status.state == "failed":
+                raise EmbeddedPostgresError(self._with_log(status.message))
             if self._start_unless_supervised(deadline, starts):
                 starts += 1
-            status = Status.read(self.placement.status_file)
-            if status is not None and status.state == "running" and _accepts(status):
+            elif status is not None and status.state == "running" and _accepts(status):
                 self._status = status
                 return
-            if status is not None and status.state == "failed" and starts:
-                raise EmbeddedPostgresError(self._with_log(status.message))
             if not deadline.pause():
                 state = "unknown" if status is None else status.state
                 raise EmbeddedPostgresError(
@@ -175,12 +176,7 @@ class EmbeddedServer:
             lock.close()
 
     def _spawn(self, lock: FileLock, deadline: Deadline) -> None:
-        task = SupervisorTask(
-            placement=self.placement,
-            programs=self._programs,
-            fsync=self._fsync,
-            supervisor_lock=lock.descriptor,
-        )
+        task = msgspec.structs.replace(self._task, supervisor_lock=lock.descriptor)
         command = [sys.executable, "-P", "-m", SupervisorTask.__module__, task.encode()]
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         log = os.open(self.log_file, flags, 0o600)
@@ -237,15 +233,27 @@ class EmbeddedServer:
 
 
 def open_embedded(
-    data_dir: Path, *, fsync: bool = True, binaries: Path | None = None, timeout_s: float = START_TIMEOUT_S
+    data_dir: Path,
+    *,
+    fsync: bool = True,
+    binaries: Path | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+    system_directory: Path = SYSTEM_DIRECTORY,
 ) -> EmbeddedServer:
     """Start (or share) the private server whose data is below `data_dir`, and return our use of it.
 
     `binaries` is a directory with the programs of PostgreSQL 15 or newer (default: those of the installed wheel).
     `fsync=False` is for tests: a power cut may then destroy the data. Close the result, or use it in `with`.
+    `system_directory` matters to root only: what PostgreSQL's unprivileged account must reach goes there.
     Raises EmbeddedPostgresError, which says what to do.
     """
-    server = EmbeddedServer(place(data_dir), find_programs(binaries), fsync=fsync, timeout_s=timeout_s)
+    task = SupervisorTask(
+        placement=place(data_dir, system_directory=system_directory),
+        programs=find_programs(binaries),
+        fsync=fsync,
+        system_directory=system_directory.resolve(),
+    )
+    server = EmbeddedServer(task, timeout_s=timeout_s)
     try:
         server.ensure()
     except BaseException:

@@ -35,6 +35,7 @@ _FAST_STOP_TIMEOUT_S = 60.0
 _IMMEDIATE_STOP_TIMEOUT_S = 10.0
 _ORPHANS_TIMEOUT_S = 60.0
 _LOOK_AGAIN_S = 0.01
+_DRAFT = "cluster.new-"
 _STEADY_S = 30.0
 """PostgreSQL that ran this long is healthy: its next death starts the back-off anew."""
 _RESTART_DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0)
@@ -51,7 +52,8 @@ class SupervisorTask(msgspec.Struct, frozen=True, kw_only=True):
     placement: Placement
     programs: Path
     fsync: bool
-    supervisor_lock: int  # descriptor of the lock that our starter took for us
+    system_directory: Path
+    supervisor_lock: int = -1  # descriptor of the lock that our starter took for us
 
     def encode(self) -> str:
         """The argument for `main`."""
@@ -81,7 +83,6 @@ class Supervisor:
         self._place = task.placement
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._child: subprocess.Popen[bytes] | None = None
-        self._programs: Programs | None = None
         self._sockets: Path | None = None
 
     def run(self) -> int:
@@ -133,23 +134,25 @@ class Supervisor:
     # --- serving ------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        self._programs = programs_for(self._task.programs, self._place.account)
+        for leftover in self._place.directory.glob(f"{_DRAFT}*"):  # of a supervisor that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        programs = programs_for(self._task.programs, self._place.account, system_directory=self._task.system_directory)
         if self._place.cluster.exists():
-            postgres_cluster.refuse_other_major(self._place.cluster, self._programs)
+            postgres_cluster.refuse_other_major(self._place.cluster, programs)
         else:
-            self._create_cluster(self._programs)
+            self._create_cluster(programs)
         deaths, was_ready = 0, False
         while True:
             steady = Deadline(_STEADY_S)
             log_start = self._log_size()
-            ready = self._serve_once(self._programs)
+            ready = self._serve_once(programs)
             was_ready = was_ready or ready
             deaths = 1 if ready and steady.expired else deaths + 1
             said = self._log_since(log_start)
             patient = was_ready or _MEMORY_IN_USE in said
             if deaths >= (len(_RESTART_DELAYS_S) if patient else _FIRST_START_ATTEMPTS):
                 raise EmbeddedPostgresError(
-                    f"PostgreSQL ended {deaths} times in a row. Its last words: {_last_words(said)}"
+                    f"PostgreSQL ended {deaths} times in a row. Its last words: {_last_words(said)}."
                 )
             _log.warning("PostgreSQL ended unexpectedly (time %d); starting it again", deaths)
             self._publish(Status(state="starting"))
@@ -204,25 +207,23 @@ class Supervisor:
     def _create_cluster(self, programs: Programs) -> None:
         """Create the cluster beside its place and rename it, so that it exists completely or not at all."""
         _log.info("creating a PostgreSQL %s cluster in %s", programs.version, self._place.cluster)
-        for leftover in self._place.directory.glob("cluster.new-*"):
-            shutil.rmtree(leftover)
-        draft = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=self._place.directory))
-        account = self._place.account
-        if account is not None:
-            os.chown(draft, account.uid, account.gid)
-        log_start = self._log_size()
-        child = self._start(
-            postgres_cluster.initdb_command(programs, draft, fsync=self._task.fsync),
-            dies_with_us_by=signal.SIGTERM,
-        )
-        if not self._child_ended_within(_INITDB_TIMEOUT_S):
-            raise EmbeddedPostgresError(f"initdb did not end within {_INITDB_TIMEOUT_S:.0f} s")
-        self._child = None
-        if child.returncode != 0:
+        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self._place.directory))
+        try:
+            account = self._place.account
+            if account is not None:
+                os.chown(draft, account.uid, account.gid)
+            log_start = self._log_size()
+            command = postgres_cluster.initdb_command(programs, draft, fsync=self._task.fsync)
+            child = self._start(command, dies_with_us_by=signal.SIGTERM)
+            if not self._child_ended_within(_INITDB_TIMEOUT_S):
+                raise EmbeddedPostgresError(f"initdb did not end within {_INITDB_TIMEOUT_S:.0f} s.")
+            if child.returncode != 0:
+                raise EmbeddedPostgresError(f"initdb failed: {_last_words(self._log_since(log_start))}.")
+            draft.rename(self._place.cluster)
+            _sync_directory(self._place.directory)
+        finally:
+            self._stop_child()
             shutil.rmtree(draft, ignore_errors=True)
-            raise EmbeddedPostgresError(f"initdb failed: {_last_words(self._log_since(log_start))}")
-        draft.rename(self._place.cluster)
-        _sync_directory(self._place.directory)
 
     # --- processes ----------------------------------------------------------------------------------------------
 
@@ -244,7 +245,8 @@ class Supervisor:
     def _stop_child(self) -> None:
         """Fast shutdown; harder only when that hangs (committed data survives every way)."""
         child = self._child
-        if child is None:
+        if child is None or child.poll() is not None:
+            self._child = None
             return
         self._publish(Status(state="stopping", postmaster_pid=child.pid))
         for number, timeout_s in (

@@ -95,7 +95,7 @@ def make_directories(path: Path, mode: int) -> None:
     if not path.parent.is_dir():
         make_directories(path.parent, 0o755 if os.geteuid() == 0 else 0o700)
     try:
-        path.mkdir()
+        path.mkdir(mode)
     except FileExistsError:  # another process was faster
         return
-    path.chmod(mode)
+    path.chmod(mode)  # whatever the umask says; it is ours and new
