@@ -168,6 +168,9 @@ class Ledger(IntentWriter, Protocol):
 
     async def system_state(self) -> SystemState: ...
 
+    async def accounts_with_open_business(self) -> Sequence[AccountId]:
+        """Accounts that have an open position or an order without a final outcome."""
+
     async def runs_to_act_on(self) -> Sequence[Run]:
         """Runs that are starting, running or stopping."""
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from msgspec import Struct
 
 from signalbox.domain.decisions import Intent, IntentResult
-from signalbox.domain.errors import FencedOut, LedgerUnavailable
-from signalbox.domain.ids import DecisionId
+from signalbox.domain.errors import FencedOut, LedgerUnavailable, VenueRefused, VenueUnavailable
+from signalbox.domain.ids import DecisionId, OrderId
 from signalbox.domain.money import ZERO
 from signalbox.domain.orders import (
     Accepted,
@@ -16,6 +16,7 @@ from signalbox.domain.orders import (
     Order,
     OrderResult,
     OrderStatus,
+    Purpose,
     Rejected,
     StageTimes,
     SubmitOutcome,
@@ -64,6 +65,7 @@ class Dispatcher:
         self._settlement = settlement
         self._clock = clock
         self._journal = journal
+        self._in_flight: dict[OrderId, Order] = {}
 
     async def make_durable(self, intent: Intent) -> IntentResult | None:
         """Commit an intent. None means: the ledger was away, the commit was not certain, so nothing may be sent; the
@@ -109,14 +111,31 @@ class Dispatcher:
         if venue is None:
             await self._unsent(order, NO_CREDENTIALS, f"no credentials for {order.mode} orders of this account")
             return Attempt(sent=False)
-        outcome = await venue.submit(order, stages)
-        await self._record(order, outcome, stages)
-        match outcome:
-            case Rejected():
-                return Attempt(sent=True, refusal=outcome)
-            case Accepted() | Unknown():
-                settled = await self._settlement.finish(order, stages.sent_at or self._clock.now())
-                return Attempt(sent=True, result=settled.result, spent=settled.spent)
+        self._in_flight[order.id] = order
+        try:
+            outcome = await venue.submit(order, stages)
+            await self._record(order, outcome, stages)
+            match outcome:
+                case Rejected():
+                    return Attempt(sent=True, refusal=outcome)
+                case Accepted() | Unknown():
+                    settled = await self._settlement.finish(order, stages.sent_at or self._clock.now())
+                    return Attempt(sent=True, result=settled.result, spent=settled.spent)
+        finally:
+            self._in_flight.pop(order.id, None)
+
+    async def cancel_in_flight(self) -> None:
+        """Ask the venue to cancel every entry that is not settled yet. What it filled meanwhile is settled as usual."""
+        for order in [order for order in self._in_flight.values() if order.purpose is Purpose.ENTRY]:
+            try:
+                await self._venues[order.mode].cancel(order)
+            except (VenueUnavailable, VenueRefused) as error:
+                self._journal.event(
+                    "error",
+                    "trading",
+                    f"the order for {order.symbol} could not be cancelled: {error}",
+                    order_id=str(order.id),
+                )
 
     async def _record(self, order: Order, outcome: SubmitOutcome, stages: StageTimes) -> None:
         latency = latency_ms(stages)
