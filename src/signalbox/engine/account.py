@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -259,7 +260,10 @@ class TradingAccount:
         for position_id in self.desk.positions.keys() - self._watches.keys():
             watch = self._spawn(self.exits.watch(position_id))
             self._watches[position_id] = watch
-            watch.add_done_callback(lambda _, done=position_id: self._watches.pop(done, None))
+            watch.add_done_callback(partial(self._watch_ended, position_id))
+
+    def _watch_ended(self, position_id: PositionId, _: asyncio.Task[None]) -> None:
+        self._watches.pop(position_id, None)
 
     async def _flatten(self) -> None:
         self.exits.flatten()
