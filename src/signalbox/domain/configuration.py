@@ -9,8 +9,14 @@ from msgspec import Struct
 
 from signalbox.domain.errors import ConfigError
 from signalbox.domain.ids import AccountId, ConfigurationId
-from signalbox.domain.orders import Mode
+from signalbox.domain.orders import MAX_RECV_WINDOW_MS, Mode
 from signalbox.domain.positions import ExitPlan
+
+DOLLAR_ASSETS = frozenset({"USDT", "USDC"})
+"""Quote assets that the limits count one to one. An amount in BTC beside them would make every limit meaningless."""
+
+LONGEST_INTERVAL_S = Decimal(3600)
+LONGEST_HOLDING_S = Decimal(366 * 24 * 3600)
 
 
 class Venue(StrEnum):
@@ -97,72 +103,91 @@ def _require(*, ok: bool, field: str, value: object, rule: str) -> None:
         raise ConfigError(f"{field} {rule}, got {value}")
 
 
+def _require_finite(struct: Struct, *, within: str = "") -> None:
+    """Refuse NaN and infinities: msgspec reads both into a Decimal, and an infinite limit is none."""
+    for name in struct.__struct_fields__:
+        value = getattr(struct, name)
+        if isinstance(value, Decimal):
+            _require(ok=value.is_finite(), field=within + name, value=value, rule="must be a finite number")
+
+
+def _require_above_zero(value: Decimal | None, *, field: str, most: Decimal | None = None) -> None:
+    rule = "must be above 0" if most is None else f"must be above 0 and at most {most}"
+    ok = value is None or (value > 0 and (most is None or value <= most))
+    _require(ok=ok, field=field, value=value, rule=rule)
+
+
 def check_configuration(configuration: BotConfiguration) -> None:
     """Refuse a configuration that breaks a rule. Raises ConfigError naming field, value and rule."""
-    c, p = configuration, configuration.parameters
+    c = configuration
+    _require_finite(c)
     _require(ok=bool(c.name.strip()), field="name", value=repr(c.name), rule="must not be empty")
+    _require(ok=c.version >= 1, field="version", value=c.version, rule="must be 1 or more")
     _require(ok=bool(c.symbols), field="symbols", value="none", rule="must name at least one pair or pattern")
-    for symbol in c.symbols:
-        _require(
-            ok=_is_pattern(symbol),
-            field="symbols",
-            value=repr(symbol),
-            rule="must be a pair or a pattern like *USDT",
-        )
-    _require(ok=c.quote_amount > 0, field="quote_amount", value=c.quote_amount, rule="must be above 0")
+    _require_patterns(c.symbols, field="symbols")
+    _require_above_zero(c.quote_amount, field="quote_amount")
     _require(
         ok=1 <= c.max_trades_per_hour <= 100,
         field="max_trades_per_hour",
         value=c.max_trades_per_hour,
         rule="must be 1 to 100",
     )
-    _require(ok=c.max_daily_spend > 0, field="max_daily_spend", value=c.max_daily_spend, rule="must be above 0")
-    _require(ok=1 <= c.recv_window <= 1000, field="recv_window", value=c.recv_window, rule="must be 1 to 1000 ms")
+    _require_above_zero(c.max_daily_spend, field="max_daily_spend")
+    _require(
+        ok=1 <= c.recv_window <= MAX_RECV_WINDOW_MS,
+        field="recv_window",
+        value=c.recv_window,
+        rule=f"must be 1 to {MAX_RECV_WINDOW_MS} ms",
+    )
+    _check_parameters(c.parameters)
+    _check_exit_plan(c.parameters.exit_plan)
+
+
+def _check_parameters(p: ListingSniperParameters) -> None:
+    _require_finite(p)
+    _require(ok=bool(p.quote_assets), field="quote_assets", value="none", rule="must name at least one asset")
+    for asset in p.quote_assets:
+        _require(
+            ok=asset in DOLLAR_ASSETS,
+            field="quote_assets",
+            value=repr(asset),
+            rule=f"must be among {' '.join(sorted(DOLLAR_ASSETS))}: the account's limits are counted in dollars",
+        )
+    _require_patterns(p.deny_symbols, field="deny_symbols")
     _require(
         ok=p.max_concurrent_listings >= 1,
         field="max_concurrent_listings",
         value=p.max_concurrent_listings,
         rule="must be 1 or more",
     )
-    _require(ok=p.freshness_s > 0, field="freshness_s", value=p.freshness_s, rule="must be above 0")
     _require(ok=p.max_slippage >= 0, field="max_slippage", value=p.max_slippage, rule="must be 0 or more")
+    _require_above_zero(p.max_price, field="max_price")
+    for name in ("freshness_s", "calendar_interval_s", "ticker_interval_s"):
+        _require_above_zero(getattr(p, name), field=name, most=LONGEST_INTERVAL_S)
+
+
+def _check_exit_plan(plan: ExitPlan) -> None:
+    _require_finite(plan, within="exit_plan.")
+    _require_above_zero(plan.take_profit, field="exit_plan.take_profit")
+    _require_above_zero(plan.stop_loss, field="exit_plan.stop_loss")
     _require(
-        ok=p.calendar_interval_s > 0,
-        field="calendar_interval_s",
-        value=p.calendar_interval_s,
-        rule="must be above 0",
-    )
-    _require(
-        ok=p.ticker_interval_s > 0,
-        field="ticker_interval_s",
-        value=p.ticker_interval_s,
-        rule="must be above 0",
-    )
-    _require(
-        ok=p.max_price is None or p.max_price > 0,
-        field="max_price",
-        value=p.max_price,
-        rule="must be above 0",
-    )
-    for name in ("take_profit", "stop_loss", "time_limit_s"):
-        value = getattr(p.exit_plan, name)
-        _require(ok=value is None or value > 0, field=f"exit_plan.{name}", value=value, rule="must be above 0")
-    stop_loss = p.exit_plan.stop_loss
-    _require(
-        ok=stop_loss is None or stop_loss < 1,
+        ok=plan.stop_loss is None or plan.stop_loss < 1,
         field="exit_plan.stop_loss",
-        value=stop_loss,
+        value=plan.stop_loss,
         rule="must be below 1",
     )
+    _require_above_zero(plan.time_limit_s, field="exit_plan.time_limit_s", most=LONGEST_HOLDING_S)
 
 
-def _is_pattern(symbol: str) -> bool:
-    return bool(symbol) and symbol == symbol.strip() and not any(c.isspace() or c == "," for c in symbol)
+def _require_patterns(patterns: tuple[str, ...], *, field: str) -> None:
+    for pattern in patterns:
+        ok = bool(pattern) and not any(char.isspace() or char == "," for char in pattern)
+        _require(ok=ok, field=field, value=repr(pattern), rule="must be a pair or a pattern like *USDT")
 
 
 def symbol_matches(symbol: str, patterns: tuple[str, ...]) -> str | None:
-    """The first pattern that the symbol matches (`*` any run, `?` one character), or None."""
-    return next((pattern for pattern in patterns if fnmatchcase(symbol, pattern)), None)
+    """The first pattern that the symbol matches (`*` any run, `?` one character, all else itself), or None."""
+    return next((pattern for pattern in patterns if fnmatchcase(symbol, pattern.replace("[", "[[]"))), None)
 
 
 class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,7 +207,8 @@ class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def check_settings(settings: AccountSettings) -> None:
     """Refuse settings that break a rule. Raises ConfigError naming field, value and rule."""
     s = settings
-    _require(ok=s.max_trade_usdt > 0, field="max_trade_usdt", value=s.max_trade_usdt, rule="must be above 0")
+    _require_finite(s)
+    _require_above_zero(s.max_trade_usdt, field="max_trade_usdt")
     _require(
         ok=s.max_position_usdt >= s.max_trade_usdt,
         field="max_position_usdt",
@@ -193,7 +219,10 @@ def check_settings(settings: AccountSettings) -> None:
     _require(ok=cap is None or cap >= 0, field="global_exposure_cap", value=cap, rule="must be 0 or more")
     _require(ok=loss is None or loss >= 0, field="daily_loss_limit", value=loss, rule="must be 0 or more")
     for asset, asset_cap in s.asset_exposure_caps.items():
-        _require(ok=asset_cap >= 0, field=f"asset_exposure_caps.{asset}", value=asset_cap, rule="must be 0 or more")
+        name_is_clean = bool(asset) and not any(char.isspace() for char in asset)
+        _require(ok=name_is_clean, field="asset_exposure_caps", value=repr(asset), rule="must be keyed by an asset")
+        ok = asset_cap.is_finite() and asset_cap >= 0
+        _require(ok=ok, field=f"asset_exposure_caps.{asset}", value=asset_cap, rule="must be a number, 0 or more")
 
 
 def effective_mode(configuration: BotConfiguration, settings: AccountSettings) -> Mode:

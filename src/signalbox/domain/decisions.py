@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from signalbox.domain.configuration import AccountSettings, Strategy
+from signalbox.domain.errors import InvariantError
 from signalbox.domain.ids import AccountId, ConfigurationId, DecisionId, PositionId, RunId, SignalId
 from signalbox.domain.orders import Order, StageTimes
 from signalbox.domain.risk.capacity import Reservation
@@ -30,12 +31,18 @@ class ExitRule(StrEnum):
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """Exactly one of these caused the decision. `position_id` goes with an exit rule."""
+    """Exactly one of a listing signal, an exit rule and an operator caused it. `position_id` goes with the last two."""
 
     listing_signal_id: SignalId | None = None
     exit_rule: ExitRule | None = None
     operator: str | None = None
     position_id: PositionId | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a decision without a cause, and one with several."""
+        given = [cause for cause in (self.listing_signal_id, self.exit_rule, self.operator) if cause is not None]
+        if len(given) != 1:
+            raise InvariantError(f"a decision has exactly one cause, got {len(given)}: {given}")
 
 
 class Decision(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from signalbox.domain.configuration import BotConfiguration, ListingSniperParameters, OrderStyle
 from signalbox.domain.instruments import Instrument
-from signalbox.domain.money import ONE, round_down
+from signalbox.domain.money import ONE, product, round_down, share, total
 from signalbox.domain.orders import OrderType, TimeInForce
 
 
@@ -45,7 +45,7 @@ def ioc_shape(
     with, or when the size would round to nothing.
     """
     candidates = [
-        price * (ONE + parameters.max_slippage) if price is not None else None,
+        product(price, total((ONE, parameters.max_slippage))) if price is not None else None,
         parameters.max_price,
         price_cap,
     ]
@@ -55,7 +55,7 @@ def ioc_shape(
     limit_price = round_down(min(known), instrument.tick_size)
     if limit_price <= 0:
         return None
-    quantity = round_down(spend / limit_price, instrument.lot_size)
+    quantity = share(spend, ONE, limit_price, step=instrument.lot_size)
     if quantity <= 0:
         return None
     return OrderShape(

@@ -10,6 +10,9 @@ from msgspec import Struct
 from signalbox.domain.errors import InvariantError
 from signalbox.domain.ids import AccountId, ClientOrderId, DecisionId, OrderId, PositionId, RunId, SignalId
 
+MAX_RECV_WINDOW_MS = 1000
+"""A request that reaches the venue later than this must not be executed any more."""
+
 
 class Side(StrEnum):
     """Direction of an order or a fill."""
@@ -102,10 +105,15 @@ class Order(Struct, frozen=True, kw_only=True):
         if (self.quote_amount is None) == (self.quantity is None):
             raise InvariantError(f"order {self.id}: exactly one of quote_amount and quantity must be set")
         size = self.quote_amount if self.quote_amount is not None else self.quantity
-        if size is None or size <= 0:
+        if size is None or not size.is_finite() or size <= 0:
             raise InvariantError(f"order {self.id}: the size must be above zero, got {size}")
-        if self.order_type is OrderType.LIMIT and self.limit_price is None:
+        price = self.limit_price
+        if self.order_type is OrderType.LIMIT and price is None:
             raise InvariantError(f"order {self.id}: a limit order needs a limit_price")
+        if price is not None and (not price.is_finite() or price <= 0):
+            raise InvariantError(f"order {self.id}: limit_price must be above zero, got {price}")
+        if not 1 <= self.recv_window_ms <= MAX_RECV_WINDOW_MS:
+            raise InvariantError(f"order {self.id}: recv_window_ms must be 1 to 1000, got {self.recv_window_ms}")
 
 
 class Fill(Struct, frozen=True, kw_only=True):

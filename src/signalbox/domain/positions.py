@@ -1,4 +1,8 @@
-"""Positions, folded from fills. The same fills in any order and any number of times give the same position."""
+"""Positions, folded from fills. The fills of an order in any order and any number of times give the same position.
+
+Nothing is lost by rounding: at every instant `realised_pnl - cost` is exactly what sells brought minus what buys cost
+minus the quote fees. Only how a partial sale divides it between the two is rounded, to COST_STEP.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,9 +10,13 @@ from decimal import Decimal
 
 from msgspec import Struct, structs
 
+from signalbox.domain.errors import InvariantError
 from signalbox.domain.ids import AccountId, PositionId, SignalId
-from signalbox.domain.money import ZERO
+from signalbox.domain.money import ZERO, share, step_of, total
 from signalbox.domain.orders import Fill, Mode, Side
+
+COST_STEP = step_of(18)
+"""Step to which the cost of a sold part is rounded down, in quote."""
 
 
 class ExitPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,13 +71,11 @@ class UniqueFills:
 
     def totals(self) -> tuple[Decimal, Decimal, dict[str, Decimal]]:
         """(quantity in base, amount in quote, fees by asset) over all distinct fills."""
-        quantity = quote = ZERO
+        fills = self._by_id.values()
         fees: dict[str, Decimal] = {}
-        for fill in self._by_id.values():
-            quantity += fill.quantity
-            quote += fill.quote_quantity
-            fees[fill.fee_asset] = fees.get(fill.fee_asset, ZERO) + fill.fee
-        return quantity, quote, fees
+        for fill in fills:
+            fees[fill.fee_asset] = total((fees.get(fill.fee_asset, ZERO), fill.fee))
+        return total(fill.quantity for fill in fills), total(fill.quote_quantity for fill in fills), fees
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -83,25 +89,30 @@ def apply_fill(position: Position, fill: Fill, *, quote_asset: str, base_asset: 
     """The position after one fill. A fee in the base asset reduces what is held; one in the quote asset is a cost.
 
     A sell of more than is held is kept as it is (quantity below zero is impossible on a spot venue): the surplus
-    is booked with zero cost and shows up in reconciliation.
+    is booked with zero cost and shows up in reconciliation. Raises InvariantError for a fill of another symbol.
     """
+    if fill.symbol != position.symbol:
+        raise InvariantError(f"fill {fill.exchange_trade_id} of {fill.symbol} is no fill of {position.symbol}")
     quote_fee = fill.fee if fill.fee_asset == quote_asset else ZERO
     base_fee = fill.fee if fill.fee_asset == base_asset else ZERO
-    fees = position.fees + quote_fee
+    fees = total((position.fees, quote_fee))
     if fill.side is Side.BUY:
         return structs.replace(
             position,
-            quantity=position.quantity + fill.quantity - base_fee,
-            cost=position.cost + fill.quote_quantity,
-            realised_pnl=position.realised_pnl - quote_fee,
+            quantity=total((position.quantity, fill.quantity, base_fee.copy_negate())),
+            cost=total((position.cost, fill.quote_quantity)),
+            realised_pnl=total((position.realised_pnl, quote_fee.copy_negate())),
             fees=fees,
         )
-    closed = min(fill.quantity, position.quantity)
-    cost_out = position.cost * closed / position.quantity if position.quantity else ZERO
+    closed = min(total((fill.quantity, base_fee)), position.quantity)
+    everything = closed == position.quantity
+    cost_out = position.cost if everything else share(position.cost, closed, position.quantity, step=COST_STEP)
     return structs.replace(
         position,
-        quantity=position.quantity - closed,
-        cost=ZERO if closed == position.quantity else position.cost - cost_out,
-        realised_pnl=position.realised_pnl + fill.quote_quantity - quote_fee - cost_out,
+        quantity=total((position.quantity, closed.copy_negate())),
+        cost=ZERO if everything else total((position.cost, cost_out.copy_negate())),
+        realised_pnl=total(
+            (position.realised_pnl, fill.quote_quantity, quote_fee.copy_negate(), cost_out.copy_negate())
+        ),
         fees=fees,
     )

@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from signalbox.domain.backoff import backoff
 from signalbox.domain.errors import LedgerUnavailable
 from signalbox.domain.ports import Clock, Ledger
-from signalbox.engine.backoff import backoff
 
 _CAPACITY = 10_000
 

@@ -3,13 +3,13 @@
 import asyncio
 from decimal import Decimal
 
+from signalbox.domain.backoff import backoff
 from signalbox.domain.decisions import ExitRule, IntentResult
 from signalbox.domain.errors import VenueRefused, VenueUnavailable
 from signalbox.domain.ids import PositionId
 from signalbox.domain.ports import Clock, EventSink, MarketData
 from signalbox.domain.positions import Position
 from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, decide_exit
-from signalbox.engine.backoff import backoff
 from signalbox.engine.desk import Desk
 from signalbox.engine.dispatch import Dispatcher
 from signalbox.engine.settlement import Settlement

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from signalbox.domain.backoff import backoff
 from signalbox.domain.errors import LedgerUnavailable
 from signalbox.domain.ports import EventSink
-from signalbox.engine.backoff import backoff
 
 T = TypeVar("T")
 

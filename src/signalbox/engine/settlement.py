@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from msgspec import Struct, structs
 
+from signalbox.domain.backoff import backoff
 from signalbox.domain.errors import VenueRefused, VenueUnavailable
 from signalbox.domain.instruments import Instrument
 from signalbox.domain.money import ZERO
@@ -22,7 +23,6 @@ from signalbox.domain.orders import (
 )
 from signalbox.domain.ports import Clock, EventSink, Ledger, MarketData, OrderVenue
 from signalbox.domain.positions import Position, UniqueFills, apply_fill
-from signalbox.engine.backoff import backoff
 from signalbox.engine.desk import Desk
 from signalbox.engine.persist import persist
 

@@ -9,13 +9,13 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+from signalbox.domain.backoff import backoff
 from signalbox.domain.configuration import Account
 from signalbox.domain.errors import ConflictError, LedgerUnavailable, SignalboxError
 from signalbox.domain.ids import AccountId, RunId
 from signalbox.domain.ports import SystemState
 from signalbox.domain.runs import Run, RunStatus, StopMode
 from signalbox.engine.account import EngineParts, TradingAccount
-from signalbox.engine.backoff import backoff
 from signalbox.engine.events import EventJournal
 from signalbox.engine.persist import persist
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from signalbox.domain.errors import InvariantError
 from signalbox.domain.ids import AccountId, DecisionId
-from signalbox.domain.money import ZERO
+from signalbox.domain.money import ZERO, total
 
 HOUR = timedelta(hours=1)
 
@@ -49,7 +49,10 @@ class Capacity:
         self._positions: dict[str, Decimal] = {}
 
     def reserve(self, reservation: Reservation) -> None:
-        """Take the capacity of one entry. Raises InvariantError when the decision holds some already."""
+        """Take the capacity of one entry. Raises InvariantError when the decision holds some already, or asks for
+        less than nothing."""
+        if not reservation.amount >= 0:
+            raise InvariantError(f"decision {reservation.decision_id} cannot reserve {reservation.amount}")
         if reservation.decision_id in self._held:
             raise InvariantError(f"decision {reservation.decision_id} holds a reservation already")
         self._held[reservation.decision_id] = reservation
@@ -59,21 +62,27 @@ class Capacity:
         """The entry ended: what it really spent stays counted, the rest is free again.
 
         Settling a decision that holds nothing changes nothing, so a repeated or late outcome is harmless.
-        A settled spend above the reservation is counted in full: the books follow the exchange.
+        A settled spend above the reservation is counted in full: the books follow the exchange. It counts on the UTC
+        day of the reservation, whenever it settles. Raises InvariantError for a negative spend.
         """
+        if not spent >= 0:
+            raise InvariantError(f"decision {decision_id} cannot have spent {spent}")
         reservation = self._held.pop(decision_id, None)
         if reservation is not None and spent:
             day = reservation.created_at.date()
-            self._spent[day] = self._spent.get(day, ZERO) + spent
+            self._spent[day] = total((self._spent.get(day, ZERO), spent))
 
     def release(self, decision_id: DecisionId) -> None:
         """The entry surely never reached the venue: it counts neither as spend nor as a trade of the hour."""
         reservation = self._held.pop(decision_id, None)
-        if reservation is not None:
+        if reservation is not None and reservation.created_at in self._entries:
             self._entries.remove(reservation.created_at)
 
     def restore(self, *, entries: list[datetime], spent: dict[date, Decimal], realised: dict[date, Decimal]) -> None:
-        """Take over what the ledger knows of earlier entries: their instants, spend and results by UTC day."""
+        """Take over what the ledger knows of earlier entries: their instants, spend and results by UTC day.
+
+        `entries` are those that hold no reservation any more; the held ones are reserved here and counted besides.
+        """
         self._entries = deque(sorted([*entries, *(held.created_at for held in self._held.values())]))
         self._spent, self._realised = dict(spent), dict(realised)
 
@@ -86,23 +95,25 @@ class Capacity:
 
     def book(self, day: date, result: Decimal) -> None:
         """Add a booked profit (or loss, negative) to its UTC day."""
-        self._realised[day] = self._realised.get(day, ZERO) + result
+        self._realised[day] = total((self._realised.get(day, ZERO), result))
 
     def usage(self, now: datetime) -> Usage:
-        """What is taken at `now`. Forgets entries that left the hour and days that are over."""
+        """What is taken at `now`. Forgets entries that left the hour.
+
+        A reservation that is still held counts today, whenever it was made: it may yet be spent today.
+        """
         while self._entries and self._entries[0] <= now - HOUR:
             self._entries.popleft()
         today = now.date()
         exposure = dict(self._positions)
-        reserved_today = ZERO
         for held in self._held.values():
-            exposure[held.symbol] = exposure.get(held.symbol, ZERO) + held.amount
-            reserved_today += held.amount
+            exposure[held.symbol] = total((exposure.get(held.symbol, ZERO), held.amount))
+        reserved = (held.amount for held in self._held.values())
         return Usage(
             orders_last_hour=len(self._entries),
-            spent_today=self._spent.get(today, ZERO) + reserved_today,
+            spent_today=total((self._spent.get(today, ZERO), *reserved)),
             realised_today=self._realised.get(today, ZERO),
-            exposure=sum(exposure.values(), ZERO),
+            exposure=total(exposure.values()),
             exposure_by_symbol=exposure,
             symbols=tuple(sorted(exposure)),
         )

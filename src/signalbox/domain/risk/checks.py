@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from signalbox.domain.configuration import AccountSettings, BotConfiguration, OrderStyle, symbol_matches
 from signalbox.domain.instruments import Instrument, InstrumentStatus
-from signalbox.domain.money import ZERO, plain
+from signalbox.domain.money import ZERO, plain, total
 from signalbox.domain.order_shapes import first_shape
 from signalbox.domain.orders import Mode
 from signalbox.domain.risk.capacity import Usage
@@ -100,13 +100,13 @@ def _check(
 
 def _limit(name: str, *, used: Decimal, more: Decimal, limit: Decimal | None, what: str) -> RiskCheck:
     """used + more ≤ limit; an absent limit is not applicable."""
-    total = used + more
+    asked = total((used, more))
     return _check(
         name,
         SkipCode.SAFETY_CONSTRAINT,
-        ok=None if limit is None else total <= limit,
+        ok=None if limit is None else asked <= limit,
         limit=None if limit is None else plain(limit),
-        value=plain(total),
+        value=plain(asked),
         message=f"{what}: {plain(used)} used + {plain(more)} asked"
         + (", no limit set" if limit is None else f" of {plain(limit)}"),
     )
@@ -280,10 +280,12 @@ def max_position(i: EntryInputs) -> RiskCheck:
 
 
 def asset_exposure(i: EntryInputs) -> RiskCheck:
-    """Exposure to one base asset against its own cap."""
-    quote = next((a for a in i.configuration.parameters.quote_assets if i.signal.symbol.endswith(a)), "")
+    """Exposure to one base asset, over all pairs of it in the configured quote assets, against its own cap."""
+    quotes = i.configuration.parameters.quote_assets
+    quote = next((asset for asset in quotes if i.signal.symbol.endswith(asset)), "")
     base = i.instrument.base if i.instrument else i.signal.symbol.removesuffix(quote)
-    used = i.usage.exposure_by_symbol.get(i.signal.symbol, ZERO)
+    pairs = {i.signal.symbol, *(base + asset for asset in quotes)}
+    used = total(amount for symbol, amount in i.usage.exposure_by_symbol.items() if symbol in pairs)
     return _limit(
         "asset_exposure_cap",
         used=used,
@@ -306,7 +308,7 @@ def global_exposure(i: EntryInputs) -> RiskCheck:
 
 def daily_loss(i: EntryInputs) -> RiskCheck:
     """Entries stop when today's (UTC) booked loss has reached the limit."""
-    limit, loss = i.settings.daily_loss_limit, max(ZERO, -i.usage.realised_today)
+    limit, loss = i.settings.daily_loss_limit, max(ZERO, i.usage.realised_today.copy_negate())
     return _check(
         "daily_loss_limit",
         SkipCode.SAFETY_CONSTRAINT,

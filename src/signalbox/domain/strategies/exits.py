@@ -7,9 +7,12 @@ from msgspec import Struct
 
 from signalbox.domain.decisions import ExitRule
 from signalbox.domain.instruments import Instrument
-from signalbox.domain.money import ONE, plain, round_down
+from signalbox.domain.money import ONE, plain, product, round_down, share, step_of, total
 from signalbox.domain.positions import Position
 from signalbox.domain.risk.checks import CheckKind, CheckVerdict, RiskCheck
+
+_SHOWN_STEP = step_of(18)
+"""Bounds are compared as products, exactly; as a price they are shown rounded down to this."""
 
 
 class ExitInputs(Struct, frozen=True, kw_only=True):
@@ -55,30 +58,36 @@ def exit_quantity(position: Position, instrument: Instrument) -> Decimal:
 
 
 def _take_profit(inputs: ExitInputs) -> RiskCheck:
-    ratio, entry, bid = inputs.position.exit_plan.take_profit, inputs.position.average_entry_price, inputs.bid
-    if ratio is None or entry is None or bid is None:
+    position, bid = inputs.position, inputs.bid
+    ratio = position.exit_plan.take_profit
+    if ratio is None or not position.quantity or bid is None:
         return _absent(ExitRule.TAKE_PROFIT, ratio)
-    target = entry * (ONE + ratio)
+    factor = total((ONE, ratio))
+    fired = product(bid, position.quantity) >= product(position.cost, factor)
+    target = share(position.cost, factor, position.quantity, step=_SHOWN_STEP)
     return _rule(
         ExitRule.TAKE_PROFIT,
-        fired=bid >= target,
+        fired=fired,
         limit=plain(target),
         value=plain(bid),
-        message=f"bid {plain(bid)} {'reached' if bid >= target else 'is below'} {plain(target)}",
+        message=f"bid {plain(bid)} {'reached' if fired else 'is below'} {plain(target)}",
     )
 
 
 def _stop_loss(inputs: ExitInputs) -> RiskCheck:
-    ratio, entry, bid = inputs.position.exit_plan.stop_loss, inputs.position.average_entry_price, inputs.bid
-    if ratio is None or entry is None or bid is None:
+    position, bid = inputs.position, inputs.bid
+    ratio = position.exit_plan.stop_loss
+    if ratio is None or not position.quantity or bid is None:
         return _absent(ExitRule.STOP_LOSS, ratio)
-    floor = entry * (ONE - ratio)
+    factor = total((ONE, ratio.copy_negate()))
+    fired = product(bid, position.quantity) <= product(position.cost, factor)
+    floor = share(position.cost, factor, position.quantity, step=_SHOWN_STEP)
     return _rule(
         ExitRule.STOP_LOSS,
-        fired=bid <= floor,
+        fired=fired,
         limit=plain(floor),
         value=plain(bid),
-        message=f"bid {plain(bid)} {'fell to' if bid <= floor else 'is above'} {plain(floor)}",
+        message=f"bid {plain(bid)} {'fell to' if fired else 'is above'} {plain(floor)}",
     )
 
 

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from signalbox.domain.configuration import effective_mode
+from signalbox.domain.errors import InvariantError
 from signalbox.domain.orders import Mode
 from signalbox.domain.risk.checks import ENTRY_CHECKS, CheckKind, CheckVerdict, EntryInputs, RiskCheck, SkipCode
 from signalbox.domain.signals import DetectionSource
@@ -23,7 +25,13 @@ def entry_mode(signal_source: DetectionSource, mode: Mode) -> Mode:
 
 
 def decide_entry(inputs: EntryInputs) -> EntryVerdict:
-    """Run every check and conclude: eligibility first, then the guardrails, in the order of ENTRY_CHECKS."""
+    """Run every check and conclude: eligibility first, then the guardrails, in the order of ENTRY_CHECKS.
+
+    Raises InvariantError when the inputs say live although one of the keys to live is missing.
+    """
+    allowed = entry_mode(inputs.signal.detection_source, effective_mode(inputs.configuration, inputs.settings))
+    if inputs.mode is Mode.LIVE and allowed is not Mode.LIVE:
+        raise InvariantError(f"{inputs.signal.symbol}: live was asked for without both keys to it")
     checks = tuple(check(inputs) for check in ENTRY_CHECKS)
     failed = [check for check in checks if check.verdict is CheckVerdict.FAILED]
     if not failed:
