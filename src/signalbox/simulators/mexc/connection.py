@@ -1,0 +1,120 @@
+"""One websocket connection: its subscriptions, its outgoing queue, and when it is closed for silence."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from signalbox.simulators.faults import FaultBoard
+from signalbox.simulators.mexc.channels import Channel
+from signalbox.simulators.mexc.clock import Clock
+from signalbox.simulators.mexc.listen_keys import ListenKey
+
+SEND_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Something to send: bytes are a push, text is an acknowledgement. `fresh` names new listings in it."""
+
+    data: bytes | str
+    channel: str = ""
+    fresh: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFrame:
+    """The first push that told one connection of a new listing; the time was taken right before the write."""
+
+    symbol: str
+    channel: str
+    connection: int
+    monotonic_ns: int
+    utc_ms: int
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """Owned by the hub. `send` only queues; a task of the connection writes."""
+
+    number: int
+    socket: web.WebSocketResponse
+    clock: Clock
+    faults: FaultBoard
+    on_first_frame: Callable[[FirstFrame], None]
+    queue_limit: int
+    transport: asyncio.WriteTransport | None
+    key: ListenKey | None = None
+    channels: dict[str, Channel] = field(default_factory=dict)
+    last_active_s: float = 0.0
+    _queue: "asyncio.Queue[Frame]" = field(init=False)
+    _seen: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._queue = asyncio.Queue(self.queue_limit)
+
+    def send(self, frame: Frame) -> None:
+        """Queue a frame; a client that reads too slowly is cut off. Push faults strike here."""
+        for _ in range(self._copies(frame)):
+            if isinstance(frame.data, bytes) and self.faults.take("push_malformed", frame.channel):
+                frame = Frame(b"\xff\xff\xff" + frame.data[: len(frame.data) // 2], frame.channel)
+            try:
+                self._queue.put_nowait(frame)
+            except asyncio.QueueFull:
+                self.cut()
+                return
+
+    def acknowledge(self, identifier: object, message: str) -> None:
+        """Queue a JSON acknowledgement."""
+        number = identifier if isinstance(identifier, int) else 0
+        text = msgspec.json.encode({"id": number, "code": 0, "msg": message}).decode()
+        self.send(Frame(text))
+
+    def cut(self) -> None:
+        """Drop the connection without a goodbye."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    async def write_forever(self) -> None:
+        """Send what is queued, in order, until the connection ends."""
+        loop = asyncio.get_running_loop()
+        while not self.socket.closed:
+            frame = await self._queue.get()
+            if frame.fresh:
+                self._note(frame)
+            with contextlib.suppress(ConnectionError):
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    if isinstance(frame.data, bytes):
+                        await self.socket.send_bytes(frame.data)
+                    else:
+                        await self.socket.send_str(frame.data)
+            self.last_active_s = loop.time()
+
+    async def read(self, on_text: Callable[["Connection", str], None], ping_answered: Callable[[], bool]) -> None:
+        """Hand every text message to `on_text` until the client goes."""
+        async for message in self.socket:
+            if message.type is WSMsgType.TEXT:
+                on_text(self, message.data)
+            elif message.type is WSMsgType.PING and ping_answered():
+                await self.socket.pong(message.data)
+
+    def _copies(self, frame: Frame) -> int:
+        if isinstance(frame.data, str):
+            return 1
+        if self.faults.take("disconnect", frame.channel):
+            self.cut()
+            return 0
+        if self.faults.take("push_missing", frame.channel):
+            return 0
+        return 2 if self.faults.take("push_duplicated", frame.channel) else 1
+
+    def _note(self, frame: Frame) -> None:
+        for symbol in frame.fresh:
+            if symbol not in self._seen:
+                self._seen.add(symbol)
+                at_ns = self.clock.monotonic_ns()
+                first = FirstFrame(symbol, frame.channel, self.number, at_ns, self.clock.utc_ms())
+                self.on_first_frame(first)

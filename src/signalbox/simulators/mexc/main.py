@@ -1,0 +1,78 @@
+"""Entry of the simulator: the only place that reads the machine's clock and signals.
+
+`serve` starts a simulator inside a running event loop; `run` is a whole process, as the command line starts it.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+import msgspec
+
+from signalbox.simulators.mexc.clock import Clock
+from signalbox.simulators.mexc.options import SimulatorOptions
+from signalbox.simulators.mexc.server import SimulatedMexc
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def utc_ms(self) -> int:
+        """Wall clock in milliseconds, UTC."""
+        return time.time_ns() // 1_000_000  # noqa: TID251 - the simulator's one real clock
+
+    def monotonic_ns(self) -> int:
+        """CLOCK_MONOTONIC, the same for all processes of this machine."""
+        return time.monotonic_ns()  # noqa: TID251 - the simulator's one real clock
+
+
+async def serve(options: SimulatorOptions, clock: Clock | None = None) -> SimulatedMexc:
+    """Start a simulator in this event loop and return it when it listens; the caller closes it.
+
+    Raises OSError when the port is taken and ValueError when a scripted listing makes no sense.
+    """
+    simulator = SimulatedMexc(options, clock or SystemClock())
+    await simulator.start()
+    return simulator
+
+
+def ready_line(simulator: SimulatedMexc) -> str:
+    """The one JSON line that says where the simulator is and which test credentials it knows."""
+    return msgspec.json.encode(simulator.describe()).decode()
+
+
+def run(options: SimulatorOptions, out: TextIO | None = None) -> None:
+    """Run until SIGINT or SIGTERM (or until stdin ends, with `exit_with_parent`); prints one JSON line when ready."""
+    asyncio.run(_run(options, out or sys.stdout))
+
+
+async def _run(options: SimulatorOptions, out: TextIO) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if options.exit_with_parent:
+        _stop_at_end_of_stdin(loop, stop.set)
+    simulator = await serve(options)
+    try:
+        out.write(ready_line(simulator) + "\n")
+        out.flush()
+        await stop.wait()
+    finally:
+        await simulator.close()
+
+
+def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Stop when the parent, which holds the other end of stdin, is gone. Nothing that comes in is looked at."""
+    descriptor = sys.stdin.fileno()
+
+    def readable() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            stop()
+
+    loop.add_reader(descriptor, readable)

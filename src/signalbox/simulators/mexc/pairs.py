@@ -1,0 +1,138 @@
+"""One trading pair at work: its rules, its timetable, its price, its order book and its tape.
+
+A pair is brought up to date when somebody looks at it. Between two looks it costs nothing; its price path is the
+same whether it is looked at often or seldom.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from signalbox.simulators.market import Match, OrderBook, PriceProcess, Seeds, Shape, Side, ladder
+from signalbox.simulators.mexc.decimals import truncate
+from signalbox.simulators.mexc.instruments import Phase, Rules, Timetable
+from signalbox.simulators.mexc.options import PathKind
+from signalbox.simulators.mexc.orders import Order
+from signalbox.simulators.mexc.tape import PublicTrade, Tape
+
+BOOK_DEPTH = 12
+ESTABLISHED_STEP_MS = 1_000
+QUIET_STEP_MS = 60_000
+BOOK_SPREAD_PPM = {"fresh": 4_000, "established": 200}
+
+TradeSink = Callable[["Pair", PublicTrade], None]
+MatchSink = Callable[["Pair", list[Match[Order]], int], None]
+
+
+class Pair:
+    """A pair. Call `catch_up` before reading prices or the book."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        timetable: Timetable,
+        process: PriceProcess,
+        seeds: Seeds,
+        *,
+        fresh: bool,
+        depth_notional: Decimal,
+        epoch_ms: int | None = None,
+    ) -> None:
+        self.rules = rules
+        self.timetable = timetable
+        self.process = process
+        self.book: OrderBook[Order] = OrderBook()
+        self.tape = Tape()
+        self.fresh = fresh
+        self.opened = False
+        self._flow = seeds.source(f"flow/{rules.symbol}")
+        self._depth_notional = depth_notional
+        self._steps = 0
+        self._epoch_ms = epoch_ms
+        self._spread_ppm = BOOK_SPREAD_PPM["fresh" if fresh else "established"]
+
+    @property
+    def symbol(self) -> str:
+        """The venue's spelling of the pair."""
+        return self.rules.symbol
+
+    @property
+    def price(self) -> Decimal:
+        """The simulated price, cut to the tick, never zero."""
+        return max(truncate(self.process.price, self.rules.price_scale), self.rules.tick)
+
+    def next_step_ms(self) -> int | None:
+        """When the next price step is due, None before the opening."""
+        if self._epoch_ms is None or self.timetable.halted:
+            return None
+        return self._epoch_ms + (self._steps + 1) * self.process.step_ms
+
+    def phase(self, now_ms: int) -> Phase:
+        """Where the pair is in its life."""
+        return self.timetable.phase(now_ms)
+
+    def open_now(self, now_ms: int, on_trade: TradeSink) -> None:
+        """First book and first print; the price path of a listing begins at its opening."""
+        self.opened = True
+        if self._epoch_ms is None:
+            self._epoch_ms = self.timetable.opens_at_ms
+        self.quote()
+        on_trade(self, self.print_now(now_ms))
+
+    def catch_up(self, now_ms: int, *, busy: bool, on_trade: TradeSink, on_match: MatchSink) -> bool:
+        """Run all price steps that are due; True when there were any.
+
+        `busy` says that somebody's orders rest in the book: then every step re-quotes the book, so that none of
+        them is jumped over. Otherwise only the last step does.
+        """
+        if self.timetable.halted or self._epoch_ms is None:
+            return False
+        due = (now_ms - self._epoch_ms) // self.process.step_ms
+        if due <= self._steps:
+            return False
+        while self._steps < due:
+            self._steps += 1
+            at_ms = self._epoch_ms + self._steps * self.process.step_ms
+            self.process.advance()
+            on_trade(self, self.print_now(at_ms))
+            if busy or self._steps == due:
+                matches = self.quote()
+                if matches:
+                    on_match(self, matches, at_ms)
+        return True
+
+    def quote(self) -> list[Match[Order]]:
+        """Let the house quote around the current price; returns what it traded with resting orders."""
+        rules = self.rules
+        return self.book.quote_house(
+            ladder(
+                self._flow,
+                self.price,
+                tick=rules.tick,
+                lot=rules.lot,
+                depth=BOOK_DEPTH,
+                spread_ppm=self._spread_ppm,
+                notional=self._depth_notional,
+            )
+        )
+
+    def print_now(self, at_ms: int) -> PublicTrade:
+        """One public trade of the simulated others at the current price."""
+        size = self._depth_notional * self._flow.randint(20, 300) / 1000
+        quantity = max(truncate(size / self.price, self.rules.quantity_scale), self.rules.lot)
+        taker = Side.BUY if self._flow.random() < 0.5 else Side.SELL
+        return self.tape.record(self.price, quantity, taker, at_ms)
+
+
+def price_process(seeds: Seeds, symbol: str, price: Decimal, path: PathKind, step_ms: int) -> PriceProcess:
+    """The seeded price of one pair: a listing's spike and decay, a quiet walk, or a flat line."""
+    rng = seeds.source(f"price/{symbol}")
+    if path == "spike":
+        draw = seeds.source(f"shape/{symbol}")
+        shape = Shape(
+            peak_ppm=draw.randint(1_500_000, 3_500_000),
+            floor_ppm=draw.randint(400_000, 1_100_000),
+            rise_ms=draw.randint(8_000, 40_000),
+            decay_ms=draw.randint(90_000, 400_000),
+        )
+        return PriceProcess(rng, price, step_ms=step_ms, noise_ppm=4_000, shape=shape)
+    return PriceProcess(rng, price, step_ms=step_ms, noise_ppm=300 if path == "walk" else 0)
