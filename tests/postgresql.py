@@ -5,7 +5,6 @@ else a private one in a temporary directory without fsync, one for each pytest w
 starts with `signalbox_test_` and is dropped again.
 """
 
-import importlib.util
 import os
 import secrets
 import shutil
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from signalbox.ledger import databases
+from signalbox.ledger import databases, migrate
 from signalbox.ledger.embedded import open_embedded
 
 _VARIABLES = ("SIGNALBOX_TEST_DATABASE_URL", "SIGNALBOX_DATABASE_URL")
@@ -43,8 +42,7 @@ class DatabaseServer:
     def template(self) -> Iterator[str]:
         """The name of a database with the newest schema, to be copied by `database`."""
         with self.database() as url:
-            if importlib.util.find_spec("signalbox.ledger.migrate"):
-                importlib.import_module("signalbox.ledger.migrate").upgrade(url)
+            migrate.upgrade(url)
             yield databases.database_name(url)
 
 

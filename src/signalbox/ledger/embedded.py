@@ -82,6 +82,10 @@ class EmbeddedServer:
         """Create database `name`, as a copy of `template` if given."""
         databases.create_database(self.url("postgres"), name, template=template)
 
+    def ensure_database(self, name: str) -> None:
+        """Create database `name` unless it exists; processes that start together may all call it."""
+        databases.ensure_database(self.url("postgres"), name)
+
     def drop_database(self, name: str) -> None:
         """Drop database `name` if it exists; connections to it are cut."""
         databases.drop_database(self.url("postgres"), name)

@@ -129,7 +129,8 @@ def test_ensure_is_cheap_and_changes_nothing_while_the_server_runs(prepared_dir:
 async def test_databases_are_created_copied_and_dropped_while_a_loop_runs(prepared_dir: Path) -> None:
     name, copy = 'odd "name"', "odd copy"
     with open_embedded(prepared_dir, fsync=False) as server:
-        server.create_database(name)
+        server.ensure_database(name)
+        server.ensure_database(name)
         await fetch_value(server.url(name), "CREATE TABLE here AS SELECT 1 AS value")
         server.create_database(copy, template=name)
         assert await fetch_value(server.url(copy), "SELECT value FROM here") == 1
@@ -433,7 +434,7 @@ def test_as_an_ordinary_user_with_a_private_home(fresh_dir: Path, new_user: Call
     account = place(fresh_dir).account
     assert account is not None
     interpreter = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
-    source = Path(__file__).parents[2]
+    source = Path(__file__).parents[3]
     reachable = can_reach(account, source) and can_read_all(account, [Path(psutil.__file__).parent])
     if not interpreter.exists() or not reachable:
         pytest.skip("an ordinary user can read neither this checkout nor a Python of this version")
