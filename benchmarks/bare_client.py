@@ -1,0 +1,128 @@
+"""The yardsticks of the latency bench: what a bare asyncio program needs from a listing's push to its order.
+
+`--dsn` absent: client A, no database and no checks. With it: client B, the same plus one durable PostgreSQL commit
+before the order is sent, which is the practical floor of any ledger-first design. Same event loop (uvloop), same
+websocket library and same machine as the engine; one warm connection, signature by hmac, nothing else.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import json
+import sys
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import picows
+import uvloop
+
+from signalbox.venues.mexc import push_pb2
+
+CHANNEL = "spot@public.miniTickers.v3.api.pb@UTC+0"
+INSERT = """INSERT INTO bench_orders (id, symbol, side, quote_amount, request, created_at)
+VALUES ($1, $2, 'buy', $3::text::numeric, $4, now())"""
+
+
+class Rest(asyncio.Protocol):
+    """One warm HTTP connection; answers are read and thrown away."""
+
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+
+class Feed(picows.WSListener):  # type: ignore[misc]  # picows has no types
+    """Watches all mini-tickers and orders every symbol that it has not seen before."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+
+    def on_ws_connected(self, transport: Any) -> None:
+        transport.send(
+            picows.WSMsgType.TEXT, json.dumps({"method": "SUBSCRIPTION", "params": [CHANNEL], "id": 1}).encode()
+        )
+
+    def on_ws_frame(self, transport: Any, frame: Any) -> None:  # noqa: ARG002 - the library's signature
+        if frame.msg_type is not picows.WSMsgType.BINARY:
+            return
+        push = push_pb2.PushDataV3ApiWrapper.FromString(frame.get_payload_as_bytes())
+        for ticker in push.publicMiniTickers.items:
+            if ticker.symbol not in self._client.known:
+                self._client.known.add(ticker.symbol)
+                self._client.on_listing(ticker.symbol)
+
+
+class Client:
+    """Signs and sends a MARKET buy for a listing, after a commit when it has a database."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.known: set[str] = set(options.known.split(","))
+        self._key, self._host = options.key, urlsplit(options.rest).netloc
+        self._mac = hmac.new(options.secret.encode(), digestmod=hashlib.sha256)
+        self._db: asyncpg.Connection[asyncpg.Record] | None = None
+        self._rest = Rest()
+        self._number = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, options: argparse.Namespace) -> None:
+        loop = asyncio.get_running_loop()
+        url = urlsplit(options.rest)
+        await loop.create_connection(lambda: self._rest, url.hostname, url.port)
+        if options.dsn:
+            self._db = await asyncpg.connect(options.dsn)
+            await self._db.execute(
+                "CREATE TABLE IF NOT EXISTS bench_orders (id text PRIMARY KEY, symbol text, side text,"
+                " quote_amount numeric, request text, created_at timestamptz)"
+            )
+            await self._db.execute(INSERT, f"warm-{time.time_ns()}", "WARM", "1", "{}")  # noqa: TID251 - a bench
+        transport, _ = await picows.ws_connect(lambda: Feed(self), options.ws)
+        print("ready", flush=True)
+        await transport.wait_disconnected()
+
+    def on_listing(self, symbol: str) -> None:
+        if self._db is None:
+            self._send(symbol)
+        else:
+            task = asyncio.get_running_loop().create_task(self._commit_then_send(symbol))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _commit_then_send(self, symbol: str) -> None:
+        assert self._db is not None
+        await self._db.execute(INSERT, f"b-{symbol}", symbol, "10", json.dumps({"symbol": symbol, "side": "BUY"}))
+        self._send(symbol)
+
+    def _send(self, symbol: str) -> None:
+        self._number += 1
+        milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 - a bench reads the clock itself
+        query = (
+            f"symbol={symbol}&side=BUY&type=MARKET&quoteOrderQty=10&newClientOrderId=bench-{self._number}"
+            f"&recvWindow=1000&timestamp={milliseconds}"
+        )
+        mac = self._mac.copy()
+        mac.update(query.encode())
+        self._rest.transport.write(
+            f"POST /api/v3/order?{query}&signature={mac.hexdigest()} HTTP/1.1\r\nHost: {self._host}\r\n"
+            f"X-MEXC-APIKEY: {self._key}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+
+
+def main() -> int:
+    """Run until the websocket ends or the process is terminated."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("rest", "ws", "key", "secret"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--known", default="", help="symbols that are not new, comma-separated")
+    parser.add_argument("--dsn", default="", help="PostgreSQL; makes this client B")
+    options = parser.parse_args()
+    uvloop.run(Client(options).run(options))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
