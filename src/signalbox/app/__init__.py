@@ -1,0 +1,1 @@
+"""Wiring: reads the environment, builds the real adapters, starts and stops the processes."""
