@@ -35,6 +35,7 @@ _FAST_STOP_TIMEOUT_S = 60.0
 _IMMEDIATE_STOP_TIMEOUT_S = 10.0
 _ORPHANS_TIMEOUT_S = 60.0
 _LOOK_AGAIN_S = 0.01
+_LOOK_AGAIN_AT_ORPHANS_S = 0.05
 _DRAFT = "cluster.new-"
 _STEADY_S = 30.0
 """PostgreSQL that ran this long is healthy: its next death starts the back-off anew."""
@@ -78,8 +79,9 @@ class _StopRequested(Exception):
 class Supervisor:
     """Prepares, starts, restarts and stops one PostgreSQL. Everything happens in the main thread."""
 
-    def __init__(self, task: SupervisorTask) -> None:
+    def __init__(self, task: SupervisorTask, lock: FileLock) -> None:
         self._task = task
+        self._lock = lock
         self._place = task.placement
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._child: subprocess.Popen[bytes] | None = None
@@ -100,7 +102,7 @@ class Supervisor:
             outcome, message = "failed", f"{error}"
         finally:
             self._stop_child()
-        if self._sockets is not None:
+        if self._sockets is not None and self._owns_the_directory():
             shutil.rmtree(self._sockets, ignore_errors=True)
         self._publish(Status(state="failed" if outcome == "failed" else "stopped", message=message))
         _log.info("supervisor ends: %s", outcome)
@@ -127,7 +129,7 @@ class Supervisor:
             return True
         raise _StopRequested
 
-    def _pause(self, seconds: float = _LOOK_AGAIN_S) -> None:
+    def _pause(self, seconds: float) -> None:
         if seconds > 0:
             self._child_ended_within(seconds)
 
@@ -160,6 +162,8 @@ class Supervisor:
 
     def _serve_once(self, programs: Programs) -> bool:
         """Start PostgreSQL and wait for its end; returns whether it ever accepted connections."""
+        if not self._owns_the_directory():
+            raise EmbeddedPostgresError(f"{self._place.directory} was moved or deleted while PostgreSQL used it.")
         self._clear_remains()
         self._sockets = postgres_cluster.prepare_socket_directory(self._place)
         command = postgres_cluster.postgres_command(programs, self._place, self._sockets, fsync=self._task.fsync)
@@ -198,7 +202,7 @@ class Supervisor:
                     f"PostgreSQL processes of an earlier start still use {cluster}: "
                     f"{', '.join(str(orphan.pid) for orphan in orphans)}. End them (kill -QUIT) and start again."
                 )
-            self._pause()
+            self._pause(_LOOK_AGAIN_AT_ORPHANS_S)
         file = postgres_cluster.read_postmaster_file(cluster)
         if file is not None and psutil.pid_exists(file.pid):
             _log.warning("removing a stale postmaster.pid: process %d is not PostgreSQL here", file.pid)
@@ -265,7 +269,16 @@ class Supervisor:
 
     # --- what we say --------------------------------------------------------------------------------------------
 
+    def _owns_the_directory(self) -> bool:
+        """Whether the lock file at its path is the one that we hold, not one of a successor in a new directory."""
+        try:
+            return os.path.samestat(self._place.supervisor_lock.stat(), os.fstat(self._lock.descriptor))
+        except FileNotFoundError:
+            return False
+
     def _publish(self, status: Status) -> None:
+        if not self._owns_the_directory():
+            return
         msgspec.structs.replace(status, supervisor_pid=os.getpid()).write(self._place.status_file)
 
     def _log_size(self) -> int:
@@ -315,11 +328,12 @@ def main(argument: str) -> NoReturn:
     """Leave our starter's family (a second fork, so that nobody has to reap us) and supervise."""
     if os.fork():
         os._exit(0)
+    os.chdir("/")  # whoever started us may want to remove his directory
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s supervisor [%(process)d] %(message)s")
     task = SupervisorTask.decode(argument)
     lock = FileLock.inherited(task.placement.supervisor_lock, task.supervisor_lock)
-    code = Supervisor(task).run()
+    code = Supervisor(task, lock).run()
     logging.shutdown()
     lock.close()
     os._exit(code)  # the thread that waits for users cannot be joined

@@ -214,6 +214,42 @@ def test_killed_postgres_is_started_again_with_all_committed_rows(prepared_dir: 
         assert remembered(server)
 
 
+def test_killed_postgres_is_started_again_only_when_its_last_process_is_gone(prepared_dir: Path) -> None:
+    with open_embedded(prepared_dir, fsync=False) as server:
+        remember(server)
+        cluster, killed = server.placement.cluster, server.status
+        orphan = next(
+            process for process in postgres_cluster.processes_of(cluster) if process.pid != killed.postmaster_pid
+        )
+        kill(orphan.pid, signal.SIGSTOP)  # still attached to the shared memory
+        kill(killed.postmaster_pid)
+
+        def starting() -> bool:
+            status = Status.read(server.placement.status_file)
+            return status is not None and status.state == "starting"
+
+        eventually(starting, "the supervisor notices")
+        assert alive(orphan.pid)
+        kill(orphan.pid, signal.SIGCONT)
+        server.ensure()
+        assert not alive(orphan.pid)
+        assert remembered(server)
+
+
+def test_a_supervisor_whose_directory_was_moved_away_gives_up(prepared_dir: Path) -> None:
+    with open_embedded(prepared_dir, fsync=False) as server:
+        status, directory = server.status, server.data_directory
+        moved = directory.with_name("moved")
+        directory.rename(moved)
+        try:
+            kill(status.postmaster_pid)
+            eventually(lambda: gone(status), "the supervisor ends")
+        finally:
+            moved.rename(directory)
+        server.ensure()
+        assert server.status.postmaster_pid != status.postmaster_pid
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux")
 def test_killed_supervisor_takes_postgres_along_and_ensure_starts_both_again(prepared_dir: Path) -> None:
     with open_embedded(prepared_dir, fsync=False) as server:
