@@ -1,0 +1,157 @@
+"""What MEXC's refusals mean: for an order, which reaction they allow; for a read, which error they are.
+
+Codes and texts: MEXC spot docs, "Error Code", and observed answers. What is not in the table is terminal.
+"""
+
+import re
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from signalbox.domain.errors import CredentialsRefused, SignalboxError, VenueRefused, VenueThrottled, VenueUnavailable
+from signalbox.domain.orders import RefusalKind, Rejected, SubmitOutcome, Unknown
+from signalbox.venues.http import HttpResponse
+from signalbox.venues.mexc import wire
+
+NOT_SENT: Final = "NOT_SENT"
+UNKNOWN_ORDER: Final = frozenset({"-2013", "-2011"})
+EXCERPT_LENGTH: Final = 200
+_LONGEST_RETRY_AFTER_S = 3 * 86_400
+_LONGEST_CODE = 20
+_LONGEST_MESSAGE = 500
+
+_KINDS: Final[dict[RefusalKind, tuple[int, ...]]] = {
+    # 10007 and -1121 are permanent for some pairs: the caller repeats only inside its bounded opening window.
+    RefusalKind.NOT_OPEN_YET: (30001, 30016, 30000, 30025, 10007, -1121),
+    RefusalKind.PRICE: (30010, 30087),
+    RefusalKind.ORDER_TYPE: (30019, 30051, 30041, 26, 30018),
+    RefusalKind.CLOCK: (700003, 10073),
+    RefusalKind.THROTTLED: (429, 418, 403),
+    RefusalKind.CREDENTIALS: (400, 401, 602, 10072, 700001, 700002, 700006, 700007),
+    RefusalKind.BALANCE: (10101, 30004, 30005),
+}
+KIND_OF_CODE: Final[dict[str, RefusalKind]] = {str(code): kind for kind, codes in _KINDS.items() for code in codes}
+UNKNOWN_CODES: Final = frozenset({"500", "503", "504", "10203"})
+"""Server errors told as a code: whether the order was executed is unknown."""
+
+_NUMBER_BEFORE_ASSET = re.compile(r"([0-9][0-9,]*(?:\.[0-9]+)?)\s*([A-Z][A-Z0-9]{1,9})\b")
+_error_body = msgspec.json.Decoder(wire.ErrorBody)
+
+
+class MalformedAnswer(VenueUnavailable):
+    """The venue's answer is not what its documentation promises. The message carries a bounded excerpt."""
+
+
+def excerpt(body: bytes | memoryview) -> str:
+    """The beginning of a payload, printable, for logs."""
+    text = bytes(body[: EXCERPT_LENGTH + 1]).decode("utf-8", "backslashreplace")
+    printable = "".join(c if c.isprintable() else "\N{MIDDLE DOT}" for c in text[:EXCERPT_LENGTH])
+    return printable + ("…" if len(text) > EXCERPT_LENGTH else "")
+
+
+def error_of(response: HttpResponse) -> tuple[str, str] | None:
+    """(code, message) of the error body of an answer, None when it has none. Code 0 and 200 mean success."""
+    try:
+        body = _error_body.decode(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    if body.code is None or str(body.code) in {"0", "200"}:
+        return None
+    return str(body.code)[:_LONGEST_CODE], (body.msg or body.message or "")[:_LONGEST_MESSAGE]
+
+
+def retry_after_s(response: HttpResponse) -> float | None:
+    """The pause that the venue asks for, in whole seconds; None when it says nothing usable."""
+    text = response.headers.get("retry-after", "").strip()
+    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+        return None
+    return float(min(int(text), _LONGEST_RETRY_AFTER_S))
+
+
+def price_cap(message: str, symbol: str) -> Decimal | None:
+    """The highest price that a 30010 names: the last number that stands right before the quote asset of the pair.
+
+    The sentence around it differs ("Order price cannot exceed 5USDT", "... can not be higher than 5 USDT"), so only
+    the number and the asset are read. None when there is no such number.
+    """
+    caps = [number for number, asset in _NUMBER_BEFORE_ASSET.findall(message) if symbol.endswith(asset)]
+    return Decimal(caps[-1].replace(",", "")) if caps else None
+
+
+def refused_order(response: HttpResponse, symbol: str) -> SubmitOutcome:
+    """The outcome of an order that was not acknowledged: a definite refusal, or nobody knows.
+
+    429, 418 and 403 stand in front of the matching: the order was not taken. 451 is a region that the venue does not
+    serve. Any other answer without a code of the venue's own proves nothing, a 5xx least of all.
+    """
+    status, found = response.status, error_of(response)
+    if status in (429, 418, 403):
+        code, message = found or (f"HTTP_{status}", _status_text(response))
+        kind = KIND_OF_CODE.get(code, RefusalKind.THROTTLED)
+        return _rejected(response, code, message, kind=kind)
+    if status == 451:
+        return _rejected(response, "HTTP_451", _status_text(response), kind=RefusalKind.TERMINAL)
+    if status >= 500 or found is None or found[0] in UNKNOWN_CODES:
+        code = f" code {found[0]}" if found else ""
+        return Unknown(reason=f"HTTP {status}{code} after sending: {excerpt(response.body)}")
+    code, message = found
+    cap = price_cap(message, symbol) if code == "30010" else None
+    kind = KIND_OF_CODE.get(code, RefusalKind.TERMINAL)
+    return _rejected(response, code, message, kind=kind, cap=cap)
+
+
+def _rejected(
+    response: HttpResponse, code: str, message: str, *, kind: RefusalKind, cap: Decimal | None = None
+) -> Rejected:
+    return Rejected(
+        code=code,
+        message=message,
+        kind=kind,
+        response=response_record(response),
+        price_cap=cap,
+        retry_after_s=retry_after_s(response) if kind is RefusalKind.THROTTLED else None,
+    )
+
+
+def response_record(response: HttpResponse) -> dict[str, Any]:
+    """The answer as it is kept with the order: its JSON object, or status and excerpt when it is none."""
+    try:
+        body = msgspec.json.decode(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        body = None
+    if isinstance(body, dict):
+        return body if response.status == 200 else {"http_status": response.status, **body}
+    return {"http_status": response.status, "body": excerpt(response.body)}
+
+
+def read_error(response: HttpResponse, what: str) -> SignalboxError | None:
+    """The error that a read's answer means, None when it is a good one."""
+    status, found = response.status, error_of(response)
+    if status == 200 and found is None:
+        return None
+    code, message = found or (f"HTTP_{status}", _status_text(response))
+    kind = KIND_OF_CODE.get(code)
+    text = f"{what}: the venue answered {code} {message}".rstrip()
+    if status in (429, 418) or kind is RefusalKind.THROTTLED:
+        return VenueThrottled(text, retry_after_s=retry_after_s(response))
+    if found is None or status >= 500 or code in UNKNOWN_CODES:
+        return VenueUnavailable(text)
+    if kind is RefusalKind.CREDENTIALS:
+        return CredentialsRefused(text, code=code)
+    return VenueRefused(text, code=code)
+
+
+def _status_text(response: HttpResponse) -> str:
+    match response.status:
+        case 403:
+            reason = "blocked by the venue's web firewall, or not served in this region"
+        case 418:
+            reason = "this address is banned for a while"
+        case 429:
+            reason = "too many requests"
+        case 451:
+            reason = "not served in this region"
+        case _:
+            reason = "no usable answer"
+    return f"HTTP {response.status} {reason}: {excerpt(response.body)}"

@@ -1,0 +1,285 @@
+"""Orders of one account at MEXC: sent once, looked up by our own client order id."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from signalbox.domain.credentials import Credentials
+from signalbox.domain.errors import CredentialsRefused, InvariantError, VenueRefused, VenueUnavailable
+from signalbox.domain.money import plain
+from signalbox.domain.orders import (
+    Accepted,
+    EvidenceState,
+    Fill,
+    Mode,
+    Order,
+    OrderEvidence,
+    RefusalKind,
+    Rejected,
+    Side,
+    StageTimes,
+    SubmitOutcome,
+    Unknown,
+)
+from signalbox.domain.ports import Clock, EventSink
+from signalbox.venues.http import AnswerUnclear, HttpResponse, RequestNotSent
+from signalbox.venues.mexc import parse
+from signalbox.venues.mexc.capabilities import ORDER_KINDS, TRADES_PER_LOOKUP, WEIGHTS
+from signalbox.venues.mexc.clock_offset import ClockOffset
+from signalbox.venues.mexc.errors import (
+    NOT_SENT,
+    UNKNOWN_ORDER,
+    MalformedAnswer,
+    error_of,
+    refused_order,
+    response_record,
+)
+from signalbox.venues.mexc.rest import RestReader
+from signalbox.venues.mexc.sign import Signer, encode, query_string
+
+UNSUPPORTED: Final = "UNSUPPORTED"
+READ_RECV_WINDOW_MS: Final = 5_000
+NEEDED_PERMISSIONS: Final = ("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ", "SPOT_DEAL_WRITE")
+_NOT_SENT_PAUSE_S: Final = 0.1
+_THROTTLE_PAUSE_S: Final = 1.0
+
+
+class MexcOrders:
+    """OrderVenue of one MEXC account. Only this type can send, and it refuses orders in simulation mode.
+
+    `orders` sends under the account's own limit of orders and cancels, `reads` under the address's weight limit.
+    `timeout_s` bounds the wait for an acknowledgement; after it the outcome is unknown. A refusal with the code
+    NOT_SENT never left this machine.
+    """
+
+    fill_model: str | None = None
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        orders: RestReader,
+        reads: RestReader,
+        *,
+        offset: ClockOffset,
+        clock: Clock,
+        events: EventSink,
+        timeout_s: float = 5.0,
+    ) -> None:
+        self._api_key = credentials.api_key
+        self._signer = Signer(credentials.api_secret)
+        self._orders = orders
+        self._reads = reads
+        self._offset = offset
+        self._clock = clock
+        self._events = events
+        self._timeout_s = timeout_s
+
+    async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
+        """Sign and send one order, once (MEXC spot docs, "New Order").
+
+        From the call to the write nothing is waited for while a warm connection is there. Raises InvariantError for
+        an order that is not live: a simulated order must never come this far.
+        """
+        if order.mode is not Mode.LIVE:
+            raise InvariantError(f"order {order.id} is in {order.mode} mode and must not be sent to MEXC")
+        query = self._order_query(order)
+        if query is None:
+            kind = f"{order.order_type} with time in force {order.time_in_force or 'none'} and the size given"
+            return Rejected(code=UNSUPPORTED, message=f"MEXC has no {kind}", kind=RefusalKind.TERMINAL, response={})
+
+        wait_s = self._orders.budget.wait_s(1, poll=True)
+        if wait_s > 0:
+            return _not_sent("the account's orders per second are used up", wait_s)
+        self._orders.budget.spend(1)
+
+        def on_sent(sent_ns: int) -> None:
+            stages.sent_at = self._clock.at(sent_ns)
+
+        request = self._orders.request("POST", "/api/v3/order", self._signer.signed(query))
+        try:
+            response = await self._orders.pool.request(request, timeout_s=self._timeout_s, on_sent=on_sent)
+        except RequestNotSent as error:
+            return _not_sent(str(error), _NOT_SENT_PAUSE_S)
+        except AnswerUnclear as error:
+            return Unknown(reason=str(error))
+        stages.acknowledged_at = self._clock.at(response.received_ns)
+        outcome = _outcome(response, order.symbol)
+        if isinstance(outcome, Rejected):
+            await self._learn_from(outcome)
+        return outcome
+
+    async def find_order(self, order: Order) -> OrderEvidence:
+        """The venue's record under our client order id (MEXC spot docs, "Query Order"). Raises VenueUnavailable.
+
+        NOT_FOUND just after a send proves nothing yet: a fresh order may become visible a moment later.
+        """
+        try:
+            response = await self._signed("/api/v3/order", self._names(order))
+        except VenueRefused as error:
+            if error.code in UNKNOWN_ORDER:
+                return OrderEvidence(state=EvidenceState.NOT_FOUND)
+            raise VenueUnavailable(f"the order could not be looked up: {error}") from error
+        return parse.order_evidence(response.body)
+
+    async def fills(self, order: Order, exchange_order_id: str) -> Sequence[Fill]:
+        """The executions that are visible now, at most 100 (MEXC spot docs, "Account Trade List"); they may lag behind
+        the order's status. Raises VenueUnavailable."""
+        parameters = [
+            ("symbol", order.symbol),
+            ("orderId", exchange_order_id),
+            ("limit", str(TRADES_PER_LOOKUP.value)),
+        ]
+        try:
+            response = await self._signed("/api/v3/myTrades", parameters)
+        except VenueRefused as error:
+            raise VenueUnavailable(f"the executions could not be read: {error}") from error
+        return parse.fills(response.body, exchange_order_id)
+
+    async def cancel(self, order: Order) -> None:
+        """Ask for a cancel (MEXC spot docs, "Cancel Order"). An order that the venue does not have open is no error.
+        Raises VenueUnavailable."""
+        try:
+            await self._signed("/api/v3/order", self._names(order), method="DELETE")
+        except VenueRefused as error:
+            if error.code not in UNKNOWN_ORDER:
+                raise VenueUnavailable(f"the cancel was refused: {error}") from error
+
+    async def check_credentials(self) -> None:
+        """Prove that the key may trade; name what is missing. Raises CredentialsRefused or VenueUnavailable.
+
+        A key that is bound to a list of pairs is reported as a warning: it can never buy a new listing.
+        """
+        try:
+            await self._offset.measure()
+            await self._check_account()
+            await self._check_permissions()
+            await self._check_pairs()
+        except CredentialsRefused:
+            raise
+        except VenueRefused as error:
+            raise VenueUnavailable(f"the credentials could not be checked: {error}") from error
+
+    async def warm(self) -> None:
+        """Open the connections that the next order and the next look-up use, and know the venue's time.
+        Raises VenueUnavailable."""
+        await self._orders.pool.warm()
+        if not self._offset.is_fresh:
+            await self._offset.measure()
+
+    async def close(self) -> None:
+        """Close the connections. An order under way becomes unknown."""
+        await self._orders.pool.close()
+        if self._reads.pool is not self._orders.pool:
+            await self._reads.pool.close()
+
+    def _order_query(self, order: Order) -> str | None:
+        kind = ORDER_KINDS.get((order.order_type, order.time_in_force))
+        if kind is None:
+            return None
+        parts = [f"symbol={encode(order.symbol)}&side={order.side.upper()}&type={kind}"]
+        if kind == "MARKET":
+            if order.quote_amount is not None:
+                if order.side is Side.SELL:
+                    return None
+                parts.append(f"quoteOrderQty={plain(order.quote_amount)}")
+            elif order.quantity is not None:
+                parts.append(f"quantity={plain(order.quantity)}")
+        else:
+            if order.quantity is None or order.limit_price is None:
+                return None
+            parts.append(f"quantity={plain(order.quantity)}&price={plain(order.limit_price)}")
+        parts.append(f"newClientOrderId={encode(order.client_order_id)}&{self._timing(order.recv_window_ms)}")
+        return "&".join(parts)
+
+    def _timing(self, recv_window_ms: int) -> str:
+        return f"recvWindow={recv_window_ms}&timestamp={self._offset.server_ms()}"
+
+    @staticmethod
+    def _names(order: Order) -> list[tuple[str, str]]:
+        return [("symbol", order.symbol), ("origClientOrderId", order.client_order_id)]
+
+    async def _signed(self, path: str, parameters: Sequence[tuple[str, str]], *, method: str = "GET") -> HttpResponse:
+        named = query_string(parameters)
+
+        def query() -> str:
+            timing = self._timing(READ_RECV_WINDOW_MS)
+            return self._signer.signed(f"{named}&{timing}" if named else timing)
+
+        if not self._offset.is_fresh:
+            await self._offset.measure()
+        channel = self._orders if method == "DELETE" else self._reads
+        weight = 1 if method == "DELETE" else WEIGHTS[path]
+        return await channel.get(path, query, weight=weight, method=method)
+
+    async def _learn_from(self, refusal: Rejected) -> None:
+        """Before a refusal is handed back: a throttle stops further orders, a clock refusal gets a new measurement."""
+        if refusal.kind is RefusalKind.THROTTLED:
+            self._orders.budget.pause(refusal.retry_after_s or _THROTTLE_PAUSE_S)
+        if refusal.kind is not RefusalKind.CLOCK:
+            return
+        try:
+            await self._offset.measure()
+        except (VenueUnavailable, VenueRefused) as error:
+            self._events.health("venue.mexc.clock", "degraded", reason=f"the venue's time is not known: {error}")
+
+    async def _check_account(self) -> None:
+        account = await self._signed("/api/v3/account", [])
+        if not parse.may_trade(account.body):
+            raise CredentialsRefused("the account may not trade (canTrade is false)", code="CAN_TRADE")
+
+    async def _check_permissions(self) -> None:
+        """The key's own description is a newer endpoint: where it is missing, the account's answer has to do."""
+        try:
+            response = await self._signed("/api/v3/apiKeyInfo", [("accessKey", self._api_key)])
+            info = parse.api_key(response.body)
+        except CredentialsRefused:
+            raise
+        except (VenueRefused, MalformedAnswer) as error:
+            self._events.event("info", "credentials", f"the key's permissions could not be read: {error}")
+            return
+        if info.status not in (None, "VALID"):
+            raise CredentialsRefused(f"the API key is {info.status}, it must be VALID", code="KEY_STATUS")
+        granted = {name.strip() for name in info.permissions.split(",") if name.strip()}
+        missing = [name for name in NEEDED_PERMISSIONS if name not in granted]
+        if granted and missing:
+            raise CredentialsRefused(
+                f"the API key lacks {', '.join(missing)}: grant it in the exchange's API management",
+                code="PERMISSIONS",
+            )
+
+    async def _check_pairs(self) -> None:
+        try:
+            response = await self._signed("/api/v3/selfSymbols", [])
+            own = set(parse.own_symbols(response.body))
+            common = set(parse.default_symbols((await self._reads.get("/api/v3/defaultSymbols", weight=1)).body))
+        except CredentialsRefused:
+            raise
+        except (VenueRefused, MalformedAnswer) as error:
+            self._events.event("info", "credentials", f"the key's pairs could not be read: {error}")
+            return
+        if common and len(common & own) * 2 < len(common):
+            self._events.event(
+                "warning",
+                "credentials",
+                f"the API key is bound to {len(own)} pairs, so it cannot buy a new listing: unbind its trading pairs",
+                pairs=sorted(own)[:20],
+            )
+
+
+def _not_sent(reason: str, retry_after_s: float) -> Rejected:
+    return Rejected(
+        code=NOT_SENT,
+        message=f"nothing was sent: {reason}",
+        kind=RefusalKind.THROTTLED,
+        response={},
+        retry_after_s=retry_after_s,
+    )
+
+
+def _outcome(response: HttpResponse, symbol: str) -> SubmitOutcome:
+    if response.status != 200 or error_of(response) is not None:
+        return refused_order(response, symbol)
+    try:
+        order_id = parse.order_id(response.body)
+    except MalformedAnswer as error:
+        return Unknown(reason=str(error))
+    return Accepted(exchange_order_id=order_id, response=response_record(response))
