@@ -51,7 +51,7 @@ class Capacity:
     def reserve(self, reservation: Reservation) -> None:
         """Take the capacity of one entry. Raises InvariantError when the decision holds some already, or asks for
         less than nothing."""
-        if not reservation.amount >= 0:
+        if not (reservation.amount.is_finite() and reservation.amount >= 0):
             raise InvariantError(f"decision {reservation.decision_id} cannot reserve {reservation.amount}")
         if reservation.decision_id in self._held:
             raise InvariantError(f"decision {reservation.decision_id} holds a reservation already")
@@ -65,7 +65,7 @@ class Capacity:
         A settled spend above the reservation is counted in full: the books follow the exchange. It counts on the UTC
         day of the reservation, whenever it settles. Raises InvariantError for a negative spend.
         """
-        if not spent >= 0:
+        if not (spent.is_finite() and spent >= 0):
             raise InvariantError(f"decision {decision_id} cannot have spent {spent}")
         reservation = self._held.pop(decision_id, None)
         if reservation is not None and spent:
