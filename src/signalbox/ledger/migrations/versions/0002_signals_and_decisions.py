@@ -265,6 +265,9 @@ UP = (
         FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
     """,
     """
+    ALTER TABLE strategy_decisions SET (toast_tuple_target = 8160)
+    """,
+    """
     CREATE TRIGGER keep_rows BEFORE DELETE ON positions
         FOR EACH ROW EXECUTE FUNCTION refuse_change()
     """,

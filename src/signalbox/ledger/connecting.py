@@ -1,0 +1,71 @@
+"""Opening connections to the ledger, and what their failures mean."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import asyncpg
+
+from signalbox.domain.errors import LedgerUnavailable
+
+CONNECT_TIMEOUT_S = 5.0
+STATEMENT_TIMEOUT_S = 10.0
+RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Pauses between attempts to reconnect; the last one repeats."""
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+UrlSource = Callable[[], Awaitable[str]]
+"""Gives the database's URL each time a connection is opened; may start a private server first."""
+
+CONNECTION_ERRORS = (
+    OSError,  # TimeoutError is one
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,  # terminated, shut down, starting up
+    asyncpg.InsufficientResourcesError,
+)
+"""After one of these nobody knows whether the statement was committed."""
+
+
+def fixed_url(url: str) -> UrlSource:
+    """A source for a server that somebody else runs."""
+
+    async def source() -> str:
+        return url
+
+    return source
+
+
+async def connect(urls: UrlSource, purpose: str) -> Connection:
+    """Open a connection on which every commit is durable.
+
+    Statements stay prepared for ever and are planned once. Raises LedgerUnavailable, never waits for ever.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S * 2):
+            return await asyncpg.connect(
+                await urls(),
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=STATEMENT_TIMEOUT_S,
+                max_cached_statement_lifetime=0,
+                server_settings=server_settings(purpose),
+            )
+    except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+        raise unavailable(error) from error
+
+
+def server_settings(purpose: str) -> dict[str, str]:
+    """What every connection of ours asks the server for; `purpose` shows in pg_stat_activity."""
+    return {
+        "application_name": f"signalbox {purpose}",
+        "timezone": "UTC",
+        "synchronous_commit": "on",
+        "plan_cache_mode": "force_generic_plan",
+        "jit": "off",
+    }
+
+
+def unavailable(error: BaseException) -> LedgerUnavailable:
+    """The error that callers see."""
+    return LedgerUnavailable(f"The ledger cannot be reached: {str(error) or type(error).__name__}")

@@ -1,0 +1,119 @@
+"""The hot path's SQL. Each statement is one transaction by itself: one round trip, one commit.
+
+Both pass the last gate first. It locks the account's ownership row FOR SHARE: a new owner that raises the fence
+number, and an operator who throws the kill switch, take the same rows FOR UPDATE and so wait for what is being
+committed; whatever comes after them sees what they committed. `kill_switch_now()` is asked in a step of its own, after
+the lock was granted, and looks with a snapshot of its own.
+
+A refused intent leaves nothing behind, not even its decision. Columns and their order come from the row types of
+`intent_rows`, the types from the tables, so that the three cannot drift apart.
+"""
+
+from msgspec import Struct
+from sqlalchemy import Table
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
+
+from signalbox.ledger.intent_rows import AskRow, DecisionRow, OrderRow, ReservationRow, SignalRow
+from signalbox.ledger.tables import listing_signals, reservations, strategy_decisions, trade_orders
+
+
+class _Block:
+    """The arguments of one row: its columns, and their placeholders numbered from `first`."""
+
+    def __init__(self, row: type[Struct], table: Table, first: int) -> None:
+        self._numbers = {name: first + i for i, name in enumerate(row.__struct_fields__)}
+        self._table = table
+        self.columns = ", ".join(f'"{name}"' for name in self._numbers)
+        self.values = ", ".join(self[name] for name in self._numbers)
+        self.next = first + len(self._numbers)
+
+    def __getitem__(self, name: str) -> str:
+        column_type = self._table.columns[name].type.compile(dialect=dialect())
+        return f"${self._numbers[name]}::{column_type}"
+
+
+_FENCE, _GATE, _SOURCE = (f"${n + 1}::{kind}" for n, kind in enumerate(("bigint", "text", "text")))
+_FIRST = len(AskRow.__struct_fields__) + 1
+
+
+def _gate(account_id: str) -> str:
+    return f"""
+owned AS MATERIALIZED (
+    SELECT fence FROM account_ownership WHERE account_id = {account_id} FOR SHARE
+),
+switch AS MATERIALIZED (
+    SELECT fence, CASE WHEN {_GATE} IS NOT NULL THEN kill_switch_now() END AS kill_switch FROM owned
+),
+gate AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN (fence = {_FENCE}) IS NOT TRUE THEN 'fenced_out'
+            WHEN {_GATE} = 'entry' AND kill_switch <> 'off' THEN 'kill_switch'
+            WHEN {_GATE} = 'exit' AND kill_switch = 'freeze' THEN 'kill_switch'
+            ELSE 'inserted'
+        END AS result
+    FROM (VALUES (1)) AS always (one) LEFT JOIN switch ON true
+)"""  # noqa: S608 - placeholders only
+
+
+def _intent() -> str:
+    decision = _Block(DecisionRow, strategy_decisions, _FIRST)
+    signal = _Block(SignalRow, listing_signals, decision.next)
+    order = _Block(OrderRow, trade_orders, signal.next)
+    reservation = _Block(ReservationRow, reservations, order.next)
+    return f"""
+WITH {_gate(decision["account_id"])},
+new_listing AS (
+    INSERT INTO listings (symbol, listed_at, source, created_at)
+    SELECT {signal["symbol"]}, {signal["listed_at"]}, {_SOURCE}, {signal["detected_at"]}
+    FROM gate WHERE result = 'inserted' AND {signal["id"]} IS NOT NULL
+    ON CONFLICT DO NOTHING
+),
+new_signal AS (
+    INSERT INTO listing_signals ({signal.columns})
+    SELECT {signal.values} FROM gate WHERE result = 'inserted' AND {signal["id"]} IS NOT NULL
+    ON CONFLICT DO NOTHING
+),
+new_decision AS (
+    INSERT INTO strategy_decisions ({decision.columns})
+    SELECT {decision.values} FROM gate WHERE result = 'inserted'
+    ON CONFLICT DO NOTHING
+    RETURNING id
+),
+new_order AS (
+    INSERT INTO trade_orders ({order.columns})
+    SELECT {order.values} FROM new_decision WHERE {order["id"]} IS NOT NULL
+),
+new_reservation AS (
+    INSERT INTO reservations ({reservation.columns})
+    SELECT {reservation.values} FROM new_decision WHERE {reservation["decision_id"]} IS NOT NULL
+)
+SELECT CASE WHEN result = 'inserted' AND NOT EXISTS (SELECT FROM new_decision) THEN 'duplicate' ELSE result END
+FROM gate
+"""  # noqa: S608 - names and placeholders only
+
+
+def _follow_up() -> str:
+    order = _Block(OrderRow, trade_orders, _FIRST - 1)  # there is no listing
+    return f"""
+WITH {_gate(order["account_id"])},
+new_order AS (
+    INSERT INTO trade_orders ({order.columns})
+    SELECT {order.values} FROM gate WHERE result = 'inserted'
+    ON CONFLICT DO NOTHING
+    RETURNING decision_id
+),
+held_again AS (
+    UPDATE reservations SET state = 'held', settled_at = NULL
+    WHERE decision_id IN (SELECT decision_id FROM new_order) AND state <> 'held'
+)
+SELECT CASE WHEN result = 'inserted' AND NOT EXISTS (SELECT FROM new_order) THEN 'duplicate' ELSE result END
+FROM gate
+"""  # noqa: S608 - names and placeholders only
+
+
+INTENT = _intent()
+"""Arguments: `intent_rows.intent_arguments`. One row: what happened."""
+
+FOLLOW_UP = _follow_up()
+"""A further attempt of a recorded decision. Arguments: `intent_rows.follow_up_arguments`. One row: what happened."""
