@@ -103,7 +103,7 @@ def _pair(seeds: Seeds, seedling: _Seedling, now_ms: int, step_ms: int) -> Pair:
         seeds,
         fresh=False,
         depth_notional=Decimal(seedling.notional),
-        epoch_ms=now_ms,
+        epoch_ms=now_ms - seeds.source(f"phase/{symbol}").randrange(step_ms),
     )
     pair.tape.invent_history(seeds, symbol, price, now_ms, minutes=120 if step_ms < QUIET_STEP_MS else 2)
     return pair

@@ -6,6 +6,7 @@ to date by itself, so that an opening takes effect in the millisecond in which i
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from heapq import heappop, heappush
 
 from signalbox.simulators.faults import FaultBoard
 from signalbox.simulators.market import Match, Seeds
@@ -21,6 +22,8 @@ from signalbox.simulators.mexc.orders import Order, OrderStore, Status
 from signalbox.simulators.mexc.pairs import Pair
 from signalbox.simulators.mexc.schedule import seeded_listings
 from signalbox.simulators.mexc.tape import PublicTrade
+
+SWEEP_EVERY_MS = 10_000
 
 
 class Exchange:
@@ -41,6 +44,9 @@ class Exchange:
             pair.symbol: pair for pair in established_pairs(self.seeds, self.started_ms, options.filler_pairs)
         }
         self._waiting: dict[str, Pair] = {}
+        self._next_sweep_ms = self.started_ms + SWEEP_EVERY_MS
+        self._later: list[tuple[int, int, Callable[[int], None]]] = []
+        self._later_count = 0
         self.watched: Callable[[], Iterable[str]] = tuple
         self.wake: Callable[[], None] = _nothing
         for pair in self.pairs.values():
@@ -91,16 +97,26 @@ class Exchange:
             self.publisher.book_changed(pair)
 
     def advance(self, now_ms: int) -> None:
-        """Do everything that is due: openings, and price steps of pairs that somebody watches or has orders in."""
+        """Do everything that is due: openings, and price steps of pairs that somebody watches or has orders in.
+
+        Now and then all other pairs are brought up to date as well, so that a look at them never costs much.
+        """
+        while self._later and self._later[0][0] <= now_ms:
+            heappop(self._later)[2](now_ms)
         self._open_waiting(now_ms)
+        if now_ms >= self._next_sweep_ms:
+            self._next_sweep_ms = now_ms + SWEEP_EVERY_MS
+            self.trading_pairs(now_ms)
         for symbol in self._interesting():
             pair = self.pairs.get(symbol)
             if pair is not None:
                 self.catch_up(pair, now_ms)
 
-    def next_due_ms(self) -> int | None:
-        """When `advance` has something to do again, None when nothing is planned."""
-        due = []
+    def next_due_ms(self) -> int:
+        """When `advance` has something to do again."""
+        due = [self._next_sweep_ms]
+        if self._later:
+            due.append(self._later[0][0])
         for pair in self._waiting.values():
             due.append(pair.timetable.opens_at_ms)
             if pair.timetable.moves:
@@ -110,7 +126,13 @@ class Exchange:
             step = watched.next_step_ms() if watched is not None and watched.opened else None
             if step is not None:
                 due.append(step)
-        return min(due, default=None)
+        return min(due)
+
+    def do_at(self, due_ms: int, action: Callable[[int], None]) -> None:
+        """Run `action(now_ms)` at a later time of the exchange."""
+        self._later_count += 1
+        heappush(self._later, (due_ms, self._later_count, action))
+        self.wake()
 
     def move_price(self, pair: Pair, price: Decimal, *, hold: bool) -> None:
         """Move the market to a price at once: book, a print at that price, and resting orders that it reaches."""

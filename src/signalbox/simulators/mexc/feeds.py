@@ -41,7 +41,8 @@ class PublicFeeds:
         self._exchange = exchange
         self._feeds: dict[str, Feed] = {}
         self._by_symbol: dict[str, set[str]] = {}
-        self._mini_timer: asyncio.TimerHandle | None = None
+        self._mini_timer: asyncio.Handle | None = None
+        self._mini_cache: dict[str, tuple[int, bytes]] = {}
         self._builders: dict[Kind, Callable[[Feed, Pair, int], bytes | None]] = {
             Kind.DEALS: self._deals,
             Kind.BOOK_TICKER: self._book_ticker,
@@ -109,14 +110,22 @@ class PublicFeeds:
                 pair for pair in self._exchange.pairs.values() if not pair.opened and pair.timetable.is_visible(now)
             ]
         fresh = tuple(pair.symbol for pair in pairs if pair.fresh)
+        encoded = [self._mini_line(pair) for pair in pairs]
         reached = 0
         for feed in self._feeds.values():
             if feed.channel.kind is Kind.MINI_TICKERS:
-                frame = Frame(pushes.mini_tickers(feed.channel.name, pairs, now), feed.channel.name, fresh)
+                frame = Frame(pushes.mini_tickers(feed.channel.name, encoded, now), feed.channel.name, fresh)
                 for connection in feed.subscribers:
                     connection.send(frame)
                     reached += 1
         return reached
+
+    def _mini_line(self, pair: Pair) -> bytes:
+        """The encoded line of a pair; made anew only after a trade."""
+        cached = self._mini_cache.get(pair.symbol)
+        if cached is None or cached[0] != pair.tape.count:
+            cached = self._mini_cache[pair.symbol] = (pair.tape.count, pushes.encoded_mini_ticker(pair))
+        return cached[1]
 
     def close(self) -> None:
         """Stop the timer."""
@@ -153,7 +162,7 @@ class PublicFeeds:
 
     def _start_mini_timer(self) -> None:
         if self._mini_timer is None:
-            self._mini_timer = asyncio.get_running_loop().call_soon(self._mini_tick)  # type: ignore[assignment]  # both can be cancelled
+            self._mini_timer = asyncio.get_running_loop().call_soon(self._mini_tick)
 
     def _mini_tick(self) -> None:
         mini = [feed for feed in self._feeds.values() if feed.channel.kind is Kind.MINI_TICKER]

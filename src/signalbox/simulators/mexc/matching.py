@@ -55,8 +55,18 @@ def place(exchange: Exchange, account: Account, request: OrderRequest, *, now_ms
     exchange.orders.add(order)
     exchange.clearing.lock(order, exchange.publisher)
     exchange.publisher.order_changed(order)
-    _execute(exchange, pair, order, now_ms)
+    late = exchange.faults.take("fill_late", pair.symbol)
+    if late is None:
+        _execute(exchange, pair, order, now_ms)
+    else:
+        exchange.do_at(now_ms + late.latency_ms, lambda at_ms: _execute_late(exchange, pair, order, at_ms))
     return order
+
+
+def _execute_late(exchange: Exchange, pair: Pair, order: Order, now_ms: int) -> None:
+    if order.status.is_open:
+        exchange.catch_up(pair, now_ms)
+        _execute(exchange, pair, order, now_ms)
 
 
 def _execute(exchange: Exchange, pair: Pair, order: Order, now_ms: int) -> None:

@@ -15,8 +15,8 @@ from signalbox.simulators.mexc.orders import Order
 from signalbox.simulators.mexc.tape import PublicTrade, Tape
 
 BOOK_DEPTH = 12
-ESTABLISHED_STEP_MS = 1_000
-QUIET_STEP_MS = 60_000
+ESTABLISHED_STEP_MS = 500
+QUIET_STEP_MS = 600_000
 BOOK_SPREAD_PPM = {"fresh": 4_000, "established": 200}
 
 TradeSink = Callable[["Pair", PublicTrade], None]

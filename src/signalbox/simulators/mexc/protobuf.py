@@ -7,7 +7,7 @@ binary frame. This is an encoder only and shares nothing with the decoder of the
 from collections.abc import Mapping, Sequence
 from typing import Union
 
-Value = Union[str, int, bool, "Message", Sequence["Message"]]
+Value = Union[str, int, bool, "Message", Sequence[Union["Message", bytes]]]
 Message = Mapping[str, Value]
 
 _VARINT, _LENGTH = 0, 2
@@ -136,6 +136,11 @@ def encode_push(channel: str, body_name: str, body: Message, **wrapper: str | in
     return _encode(head, _WRAPPER) + _tag(_BODIES[body_name], _LENGTH) + _varint(len(payload)) + payload
 
 
+def encode_element(name: str, message: Message) -> bytes:
+    """One element of the repeated field `name`, for use in place of its message (encoded once, sent often)."""
+    return _encode(message, _FIELDS[name])
+
+
 def _encode(message: Message, numbers: Mapping[str, int]) -> bytes:
     parts = []
     for name, number in sorted(numbers.items(), key=lambda item: item[1]):
@@ -149,7 +154,9 @@ def _encode(message: Message, numbers: Mapping[str, int]) -> bytes:
         elif isinstance(value, Mapping):
             parts.append(_block(number, _encode(value, _FIELDS[name])))
         elif value is not None:
-            parts.extend(_block(number, _encode(element, _FIELDS[name])) for element in value)
+            for element in value:
+                encoded = element if isinstance(element, bytes) else _encode(element, _FIELDS[name])
+                parts.append(_block(number, encoded))
     return b"".join(parts)
 
 

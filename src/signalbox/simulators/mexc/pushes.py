@@ -8,7 +8,7 @@ from signalbox.simulators.mexc.accounts import Account
 from signalbox.simulators.mexc.decimals import fixed, plain, truncate
 from signalbox.simulators.mexc.orders import Order, OrderType, OwnTrade, Status
 from signalbox.simulators.mexc.pairs import Pair
-from signalbox.simulators.mexc.protobuf import Message, encode_push
+from signalbox.simulators.mexc.protobuf import Message, encode_element, encode_push
 from signalbox.simulators.mexc.tape import PublicTrade
 
 Levels = Sequence[tuple[Decimal, Decimal]]
@@ -153,10 +153,14 @@ def mini_ticker(channel: str, pair: Pair, now_ms: int) -> bytes:
     return encode_push(channel, "publicMiniTicker", mini_ticker_body(pair), symbol=pair.symbol, sendTime=now_ms)
 
 
-def mini_tickers(channel: str, pairs: Iterable[Pair], now_ms: int) -> bytes:
-    """miniTickers of all pairs."""
-    body: Message = {"tickers": [mini_ticker_body(pair) for pair in pairs]}
-    return encode_push(channel, "publicMiniTickers", body, sendTime=now_ms)
+def mini_tickers(channel: str, encoded: Sequence[bytes], now_ms: int) -> bytes:
+    """miniTickers of all pairs, each made by `encoded_mini_ticker`."""
+    return encode_push(channel, "publicMiniTickers", {"tickers": encoded}, sendTime=now_ms)
+
+
+def encoded_mini_ticker(pair: Pair) -> bytes:
+    """One pair's line, ready for `mini_tickers`."""
+    return encode_element("tickers", mini_ticker_body(pair))
 
 
 def kline(channel: str, pair: Pair, interval: str, now_ms: int) -> bytes | None:

@@ -96,6 +96,13 @@ def cancel_open_orders(call: Call) -> list[Json]:
     return answers
 
 
+def cancel_everything(call: Call) -> Json:
+    """Cancel all open orders of all pairs (2026); the answer does not say which."""
+    for order in call.exchange.orders.open_orders(call.account):
+        cancel(call.exchange, order, call.now_ms)
+    return {"code": 200, "msg": "success", "timestamp": call.now_ms}
+
+
 def _cancelled(order: Order) -> Json:
     return {
         "symbol": order.symbol,
@@ -237,6 +244,7 @@ ENDPOINTS = {
     ("POST", "/api/v3/batchOrders"): Endpoint(batch_orders, permission=WRITE_ORDERS, per_order=True),
     ("DELETE", "/api/v3/order"): Endpoint(cancel_order, permission=WRITE_ORDERS, per_order=True),
     ("DELETE", "/api/v3/openOrders"): Endpoint(cancel_open_orders, permission=WRITE_ORDERS, per_order=True),
+    ("DELETE", "/api/v3/order/all"): Endpoint(cancel_everything, permission=WRITE_ORDERS, per_order=True),
     ("GET", "/api/v3/order"): Endpoint(query_order, weight=2, permission=READ_ORDERS),
     ("GET", "/api/v3/openOrders"): Endpoint(open_orders, weight=3, permission=READ_ORDERS),
     ("GET", "/api/v3/allOrders"): Endpoint(all_orders, weight=10, permission=READ_ORDERS),

@@ -19,7 +19,7 @@ from signalbox.simulators.mexc.rest_calendar import Calendar
 
 MAX_BODY_BYTES = 1 << 20
 SHUTDOWN_S = 1.0
-LONGEST_SLEEP_S = 3600.0
+SHORTEST_SLEEP_S = 0.001
 
 
 class SimulatedMexc:
@@ -115,8 +115,7 @@ class SimulatedMexc:
             self._woken.clear()
             now = self.exchange.now_ms()
             self.exchange.advance(now)
-            due = self.exchange.next_due_ms()
-            wait_s = LONGEST_SLEEP_S if due is None else max(0.001, (due - now) / 1000)
+            wait_s = max(SHORTEST_SLEEP_S, (self.exchange.next_due_ms() - now) / 1000)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(wait_s, LONGEST_SLEEP_S)):
+                async with asyncio.timeout(wait_s):
                     await self._woken.wait()

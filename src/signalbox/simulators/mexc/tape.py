@@ -11,6 +11,7 @@ ZERO = Decimal(0)
 MINUTE_MS = 60_000
 KEPT_TRADES = 1_000
 KEPT_CANDLES = 1_500
+HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Tape:
     def __init__(self) -> None:
         self.trades: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
         self.candles: deque[Candle] = deque(maxlen=KEPT_CANDLES)
+        self._hours: deque[Candle] = deque(maxlen=HOURS_PER_DAY)
         self.count = 0
 
     @property
@@ -71,10 +73,11 @@ class Tape:
         self.count += 1
         trade = PublicTrade(self.count, price, quantity, taker, at_ms)
         self.trades.append(trade)
-        opens_at = at_ms - at_ms % MINUTE_MS
-        if not self.candles or self.candles[-1].opens_at_ms < opens_at:
-            self.candles.append(Candle(opens_at, price, price, price, price))
-        self.candles[-1].add(price, quantity, price * quantity)
+        for candles, length_ms in ((self.candles, MINUTE_MS), (self._hours, 60 * MINUTE_MS)):
+            opens_at = at_ms - at_ms % length_ms
+            if not candles or candles[-1].opens_at_ms < opens_at:
+                candles.append(Candle(opens_at, price, price, price, price))
+            candles[-1].add(price, quantity, price * quantity)
         return trade
 
     def newest(self, limit: int) -> list[PublicTrade]:
@@ -82,11 +85,8 @@ class Tape:
         return list(islice(reversed(self.trades), limit))
 
     def day(self) -> Candle | None:
-        """Everything that is kept of the last 24 hours as one candle, None before the first trade."""
-        if not self.candles:
-            return None
-        since = self.candles[-1].opens_at_ms - 24 * 60 * MINUTE_MS
-        return _merge([candle for candle in self.candles if candle.opens_at_ms > since])
+        """The last 24 hours (to the full hour) as one candle, None before the first trade."""
+        return _merge(list(self._hours)) if self._hours else None
 
     def klines(self, interval_ms: int) -> list[Candle]:
         """All kept candles merged to a longer interval, oldest first."""
@@ -115,6 +115,7 @@ class Tape:
             past.append(candle)
             close = open_
         self.candles.extendleft(past)
+        self._hours.extend(self.klines(60 * MINUTE_MS)[-HOURS_PER_DAY:])
 
 
 def _merge(candles: list[Candle]) -> Candle:
