@@ -44,6 +44,7 @@ class ClockOffset:
         self._ask = ask
         self._lock = asyncio.Lock()
         self._measured_ns: int | None = None
+        self._offset = timedelta(0)
         self.best = ClockSample(offset_us=0, error_us=0)
 
     @property
@@ -54,11 +55,11 @@ class ClockOffset:
 
     def server_ms(self) -> int:
         """The venue's time now, in milliseconds UTC."""
-        return ((self._clock.now() - _EPOCH) + timedelta(microseconds=self.best.offset_us)) // _MILLISECOND
+        return (self.venue_now() - _EPOCH) // _MILLISECOND
 
-    def local(self, at_venue: datetime) -> datetime:
-        """Our clock's reading at an instant of the venue's clock."""
-        return at_venue - timedelta(microseconds=self.best.offset_us)
+    def venue_now(self) -> datetime:
+        """The venue's time now, UTC."""
+        return self._clock.now() + self._offset
 
     async def measure(self, samples: int = SAMPLES) -> None:
         """Take several samples and keep the one with the smallest bound. Raises VenueUnavailable."""
@@ -76,4 +77,5 @@ class ClockOffset:
                     )
                 )
             self.best = min(taken, key=lambda sample: sample.error_us)
+            self._offset = timedelta(microseconds=self.best.offset_us)
             self._measured_ns = self._clock.monotonic_ns()

@@ -1,0 +1,139 @@
+"""Builds the parts of the MEXC adapter. What is public and what can send are different types."""
+
+from collections.abc import Callable, Sequence
+
+from signalbox.domain.credentials import Credentials
+from signalbox.domain.errors import ConfigError
+from signalbox.domain.instruments import Instrument
+from signalbox.domain.market import BookTicker, OrderBook
+from signalbox.domain.ports import Clock, EventSink, FeedIntervals
+from signalbox.domain.signals import Sighting
+from signalbox.venues.backoff import Jitter
+from signalbox.venues.http import parse_target
+from signalbox.venues.http_pool import HttpPool, PoolLimits
+from signalbox.venues.mexc.budget import WeightBudget
+from signalbox.venues.mexc.calendar import HEADERS, MexcCalendar
+from signalbox.venues.mexc.capabilities import ORDERS_PER_SECOND
+from signalbox.venues.mexc.clock_offset import ClockOffset
+from signalbox.venues.mexc.endpoints import MexcEndpoints
+from signalbox.venues.mexc.feed import MINI_TICKERS, FeedSettings, MexcFeed
+from signalbox.venues.mexc.market import MexcMarket
+from signalbox.venues.mexc.orders import MexcOrders
+from signalbox.venues.mexc.rest import RestReader
+from signalbox.venues.mexc.schedule import Announcement
+from signalbox.venues.mexc.source_health import SourceHealth
+from signalbox.venues.mexc.ws import MarketStream, StreamLimits
+
+_PUBLIC_HEADERS = {"Accept": "application/json", "User-Agent": "signalbox"}
+_READ_POOL = PoolLimits(keep_warm=1, most=4)
+_ORDER_POOL = PoolLimits(keep_warm=2, most=8, max_body_bytes=1024 * 1024)
+_CALENDAR_POOL = PoolLimits(keep_warm=0, most=1)
+_CANCEL_RESERVE = 2
+_CALENDAR_PER_10_S = 20
+
+
+class MexcPublic:
+    """MarketData and ListingFeed of MEXC spot, without credentials: this type cannot send an order."""
+
+    def __init__(
+        self,
+        endpoints: MexcEndpoints,
+        *,
+        clock: Clock,
+        events: EventSink,
+        jitter: Jitter,
+        settings: FeedSettings | None = None,
+        stream_limits: StreamLimits | None = None,
+    ) -> None:
+        pool = HttpPool(parse_target(endpoints.rest_url), clock, limits=_READ_POOL, jitter=jitter)
+        page = HttpPool(parse_target(endpoints.calendar_url), clock, limits=_CALENDAR_POOL, jitter=jitter)
+        reads = RestReader(pool, clock, WeightBudget(clock), headers=_PUBLIC_HEADERS)
+        site_budget = WeightBudget(clock, limit=_CALENDAR_PER_10_S, reserve=0)
+        self._market = MexcMarket(reads, clock=clock, events=events)
+        self._calendar = MexcCalendar(RestReader(page, clock, site_budget, headers=HEADERS))
+        self._feed = MexcFeed(
+            self._market,
+            self._calendar,
+            MarketStream(
+                _stream_url(endpoints.ws_url),
+                [MINI_TICKERS],
+                clock=clock,
+                jitter=jitter,
+                health=SourceHealth("feed.websocket", events, clock),
+                limits=stream_limits,
+            ),
+            offset=ClockOffset(clock, self._market.server_time),
+            clock=clock,
+            events=events,
+            jitter=jitter,
+            settings=settings,
+        )
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """All markets with their rules, announced ones included."""
+        return await self._market.instruments()
+
+    async def instrument(self, symbol: str) -> Instrument | None:
+        """One market, None when the venue does not know it (yet)."""
+        return await self._market.instrument(symbol)
+
+    async def book_ticker(self, symbol: str) -> BookTicker:
+        """Best prices of a market."""
+        return await self._market.book_ticker(symbol)
+
+    async def order_book(self, symbol: str, depth: int) -> OrderBook:
+        """A snapshot of the book with up to `depth` levels a side."""
+        return await self._market.order_book(symbol, depth)
+
+    async def known_symbols(self) -> frozenset[str]:
+        """Every symbol that is not new; see MexcFeed.known_symbols."""
+        return await self._feed.known_symbols()
+
+    def upcoming(self) -> list[Announcement]:
+        """The announced listings that the feed follows, earliest first."""
+        return self._feed.upcoming()
+
+    async def run(self, on_sighting: Callable[[Sighting], None], *, intervals: FeedIntervals) -> None:
+        """Watch all sources until cancelled; see MexcFeed.run."""
+        await self._feed.run(on_sighting, intervals=intervals)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._market.close()
+        await self._calendar.close()
+
+
+def open_orders(
+    endpoints: MexcEndpoints,
+    credentials: Credentials,
+    *,
+    clock: Clock,
+    events: EventSink,
+    jitter: Jitter,
+    timeout_s: float = 5.0,
+) -> MexcOrders:
+    """The OrderVenue of one account. Raises ConfigError when the credentials are empty or cannot stand in a header.
+
+    Orders and cancels have connections of their own, so no read ever stands before them.
+    """
+    if not credentials.api_key or not credentials.api_secret:
+        raise ConfigError("the MEXC account needs an API key and a secret, got an empty one")
+    headers = {
+        "X-MEXC-APIKEY": credentials.api_key,
+        "Content-Type": "application/json",
+        "Content-Length": "0",
+        "User-Agent": "signalbox",
+    }
+    target = parse_target(endpoints.rest_url)
+    pace = WeightBudget(clock, limit=ORDERS_PER_SECOND.value, window_s=1.0, reserve=_CANCEL_RESERVE)
+    orders = RestReader(HttpPool(target, clock, limits=_ORDER_POOL, jitter=jitter), clock, pace, headers=headers)
+    read_pool = HttpPool(target, clock, limits=_READ_POOL, jitter=jitter)
+    reads = RestReader(read_pool, clock, WeightBudget(clock), headers=headers)
+    offset = ClockOffset(clock, MexcMarket(reads, clock=clock, events=events).server_time)
+    return MexcOrders(credentials, orders, reads, offset=offset, clock=clock, events=events, timeout_s=timeout_s)
+
+
+def _stream_url(url: str) -> str:
+    if not url.startswith(("ws://", "wss://")):
+        raise ConfigError(f"the market stream's address must begin with ws:// or wss://, got {url!r}")
+    return url
