@@ -1,0 +1,88 @@
+"""An entry decision depends on its inputs alone, and survives being stored: replay rests on both."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from tests.property.domain.generators import amounts, entry_inputs, exit_plans, instants, positive, quick
+from tests.unit.domain.examples import position
+
+from signalbox.domain.orders import Mode
+from signalbox.domain.risk.checks import ENTRY_CHECKS, CheckKind, CheckVerdict, EntryInputs, SkipCode
+from signalbox.domain.signals import DetectionSource
+from signalbox.domain.strategies.exits import ExitInputs, decide_exit
+from signalbox.domain.strategies.listing_sniper import EntryVerdict, decide_entry
+
+encode = msgspec.json.Encoder(decimal_format="string").encode
+
+
+def _as_jsonb_keeps_it(text: bytes) -> bytes:
+    """PostgreSQL's JSONB sorts the keys of each object by length, then by bytes."""
+
+    def sort(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: sort(value[key]) for key in sorted(value, key=lambda key: (len(key.encode()), key.encode()))}
+        return [sort(item) for item in value] if isinstance(value, list) else value
+
+    return encode(sort(msgspec.json.decode(text)))
+
+
+@quick
+@given(inputs=entry_inputs())
+def test_the_same_inputs_give_the_same_decision_and_stay_as_they_are(inputs: EntryInputs) -> None:
+    before = encode(inputs)
+    first, second = decide_entry(inputs), decide_entry(inputs)
+    event(f"skip: {first.skip_code}")
+    assert first == second
+    assert encode(inputs) == before
+
+
+@quick
+@given(inputs=entry_inputs())
+def test_stored_inputs_give_the_same_decision(inputs: EntryInputs) -> None:
+    stored = msgspec.json.decode(_as_jsonb_keeps_it(encode(inputs)), type=EntryInputs)
+    assert stored == inputs
+    assert decide_entry(stored) == decide_entry(inputs)
+    assert encode(decide_entry(stored)) == encode(decide_entry(inputs))
+
+
+@quick
+@given(inputs=entry_inputs())
+def test_a_stored_verdict_is_read_back_as_it_was(inputs: EntryInputs) -> None:
+    verdict = decide_entry(inputs)
+    assert msgspec.json.decode(_as_jsonb_keeps_it(encode(verdict)), type=EntryVerdict) == verdict
+
+
+@settings(quick, max_examples=300)
+@given(inputs=entry_inputs())
+def test_every_check_is_recorded_and_the_conclusion_follows_from_them(inputs: EntryInputs) -> None:
+    verdict = decide_entry(inputs)
+    assert [check.name for check in verdict.checks] == [check(inputs).name for check in ENTRY_CHECKS]
+    failed = [check for check in verdict.checks if check.verdict is CheckVerdict.FAILED]
+    assert verdict.execute == (not failed)
+    limits_only = bool(failed) and all(check.kind is CheckKind.LIMIT for check in failed)
+    assert (verdict.blocked_limit is not None) == limits_only == (verdict.skip_code is SkipCode.SAFETY_CONSTRAINT)
+    if failed:
+        assert verdict.reason.split(":")[0] in {check.name for check in failed}
+    if inputs.signal.detection_source is DetectionSource.TEST_INJECTION:
+        assert inputs.mode is Mode.SIMULATION
+
+
+@quick
+@given(
+    plan=exit_plans(),
+    quantity=amounts(places=8),
+    cost=amounts(places=8),
+    bid=st.none() | positive(),
+    opened_at=instants(),
+    now=instants(),
+)
+def test_a_stored_exit_gives_the_same_decision(
+    plan: Any, quantity: Any, cost: Any, bid: Any, opened_at: Any, now: Any
+) -> None:
+    held = position(plan=plan, quantity=quantity, cost=cost if quantity else quantity)
+    inputs = ExitInputs(position=msgspec.structs.replace(held, opened_at=opened_at), now=now, bid=bid)
+    stored = msgspec.json.decode(_as_jsonb_keeps_it(encode(inputs)), type=ExitInputs)
+    assert stored == inputs
+    assert decide_exit(stored) == decide_exit(inputs)
