@@ -10,8 +10,6 @@ from signalbox.domain.errors import LedgerUnavailable
 
 CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 10.0
-RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Pauses between attempts to reconnect; the last one repeats."""
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 UrlSource = Callable[[], Awaitable[str]]

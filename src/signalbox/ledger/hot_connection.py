@@ -9,8 +9,9 @@ from datetime import datetime
 import asyncpg
 from msgspec import Struct
 
+from signalbox.domain.backoff import backoff
 from signalbox.domain.errors import LedgerUnavailable
-from signalbox.ledger.connecting import CONNECTION_ERRORS, RETRY_DELAYS_S, Connection, UrlSource, connect, unavailable
+from signalbox.ledger.connecting import CONNECTION_ERRORS, Connection, UrlSource, connect, unavailable
 from signalbox.ledger.intent_statements import FOLLOW_UP, INTENT
 
 GIVE_UP_TIMEOUT_MS = 5000
@@ -100,15 +101,14 @@ class HotConnection:
             self.lost(self._connection)
 
     async def _reconnect(self) -> None:
-        attempt = 0
+        delays = backoff(first_s=1.0, longest_s=30.0)
         while True:
             try:
                 await self._establish()
             except LedgerUnavailable as error:
-                delay_s = RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)]
+                delay_s = next(delays)
                 _log.warning("no ledger yet (%s); next attempt in %.0f s", error, delay_s)
                 await asyncio.sleep(delay_s)
-                attempt += 1
             else:
                 return
 

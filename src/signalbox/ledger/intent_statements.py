@@ -101,11 +101,7 @@ new_order AS (
     INSERT INTO trade_orders ({order.columns})
     SELECT {order.values} FROM gate WHERE result = 'inserted'
     ON CONFLICT DO NOTHING
-    RETURNING decision_id
-),
-held_again AS (
-    UPDATE reservations SET state = 'held', settled_at = NULL
-    WHERE decision_id IN (SELECT decision_id FROM new_order) AND state <> 'held'
+    RETURNING id
 )
 SELECT CASE WHEN result = 'inserted' AND NOT EXISTS (SELECT FROM new_order) THEN 'duplicate' ELSE result END
 FROM gate

@@ -194,7 +194,7 @@ reservations = Table(
     money("amount"),
     Column("orders", Integer, nullable=False, server_default=text("1"), comment="How many the hourly limit counts"),
     required("state", "held"),
-    money("settled_amount", null=True, comment="Spent so far; a further attempt may hold the rest again"),
+    money("settled_amount", null=True),
     moment("created_at", now=True),
     moment("settled_at", null=True),
     not_negative("amount"),
@@ -203,11 +203,7 @@ reservations = Table(
     one_of("mode", "simulation", "live"),
     one_of("state", "held", "settled", "released"),
     rule("settled_at", "(settled_at IS NOT NULL) = (state <> 'held')"),
-    rule(
-        "settled_amount",
-        "CASE state WHEN 'settled' THEN settled_amount IS NOT NULL"
-        " WHEN 'released' THEN settled_amount IS NULL ELSE true END",
-    ),
+    rule("settled_amount", "(settled_amount IS NOT NULL) = (state = 'settled')"),
     Index("ix_reservations_held", "account_id", postgresql_where=text("state = 'held'")),
     Index(None, "account_id", "created_at"),
 )

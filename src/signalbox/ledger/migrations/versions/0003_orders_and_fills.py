@@ -191,9 +191,7 @@ UP = (
         CONSTRAINT ck_reservations_mode CHECK (mode IN ('simulation', 'live')),
         CONSTRAINT ck_reservations_state CHECK (state IN ('held', 'settled', 'released')),
         CONSTRAINT ck_reservations_settled_at CHECK ((settled_at IS NOT NULL) = (state <> 'held')),
-        CONSTRAINT ck_reservations_settled_amount
-            CHECK (CASE state WHEN 'settled' THEN settled_amount IS NOT NULL
-                WHEN 'released' THEN settled_amount IS NULL ELSE true END),
+        CONSTRAINT ck_reservations_settled_amount CHECK ((settled_amount IS NOT NULL) = (state = 'settled')),
         CONSTRAINT fk_reservations_decision_id FOREIGN KEY(decision_id) REFERENCES strategy_decisions (id),
         CONSTRAINT fk_reservations_account_id FOREIGN KEY(account_id) REFERENCES accounts (id)
     )
@@ -201,9 +199,6 @@ UP = (
     "CREATE INDEX ix_reservations_account_id_created_at ON reservations (account_id, created_at)",
     "CREATE INDEX ix_reservations_held ON reservations (account_id) WHERE state = 'held'",
     "COMMENT ON COLUMN reservations.orders IS 'How many the hourly limit counts'",
-    """
-    COMMENT ON COLUMN reservations.settled_amount IS 'Spent so far; a further attempt may hold the rest again'
-    """,
     """
     CREATE TRIGGER first_status BEFORE INSERT ON trade_orders
         FOR EACH ROW WHEN (NEW.status NOT IN ('pending', 'rejected')) EXECUTE FUNCTION refuse_status()
@@ -273,6 +268,10 @@ UP = (
                  NEW.created_at)
         )
         EXECUTE FUNCTION refuse_change('only its state may change')
+    """,
+    """
+    CREATE TRIGGER ends_once BEFORE UPDATE ON reservations
+        FOR EACH ROW WHEN (OLD.state <> 'held') EXECUTE FUNCTION refuse_change('it has ended already')
     """,
 )
 

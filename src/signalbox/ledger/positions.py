@@ -1,0 +1,60 @@
+"""Positions as the ledger keeps them."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from signalbox.domain.ids import AccountId
+from signalbox.domain.money import ZERO
+from signalbox.domain.positions import Position
+from signalbox.ledger.connecting import Connection
+from signalbox.ledger.database import Database
+from signalbox.ledger.rows import position_from
+
+_SAVE = """
+INSERT INTO positions (
+    id, account_id, symbol, mode, status, quantity, average_entry_price, cost, realised_pnl, fees, opened_at,
+    closed_at, exit_plan, signal_id
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $5 = 'closed' THEN greatest($12, $11) END, $13, $14)
+ON CONFLICT (id) DO UPDATE SET
+    status = excluded.status, quantity = excluded.quantity, average_entry_price = excluded.average_entry_price,
+    cost = excluded.cost, realised_pnl = excluded.realised_pnl, fees = excluded.fees,
+    closed_at = excluded.closed_at, updated_at = now()
+"""
+
+
+class Positions:
+    """Reads of what is held."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open_positions(self, account_id: AccountId) -> Sequence[Position]:
+        """Positions that are not closed, oldest first."""
+        rows = await self._database.fetch(
+            "SELECT * FROM positions WHERE account_id = $1 AND status = 'open' ORDER BY opened_at, id", account_id
+        )
+        return [position_from(row) for row in rows]
+
+
+async def save_position(connection: Connection, position: Position) -> Decimal:
+    """Insert or replace a position; returns what the change booked (quote, negative for a loss)."""
+    before = await connection.fetchval("SELECT realised_pnl FROM positions WHERE id = $1 FOR UPDATE", position.id)
+    average = position.average_entry_price
+    await connection.execute(
+        _SAVE,
+        position.id,
+        position.account_id,
+        position.symbol,
+        position.mode,
+        "open" if position.closed_at is None else "closed",
+        position.quantity,
+        average,
+        position.cost,
+        position.realised_pnl,
+        position.fees,
+        position.opened_at,
+        position.closed_at,
+        position.exit_plan,
+        position.signal_id,
+    )
+    return position.realised_pnl - (before if before is not None else ZERO)
