@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -152,9 +153,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; small requests leave at once, a dead idle peer is found by TCP keep-alive."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(f"a stream transport is needed, got {type(transport).__name__}")
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports have the methods, not the type
         raw = transport.get_extra_info("socket")
         if raw is not None:
             _tune(raw)
