@@ -8,7 +8,6 @@ from msgspec import to_builtins
 from signalbox.domain.configuration import Account, AccountSettings, BotConfiguration
 from signalbox.domain.errors import ConflictError, InvariantError, NotFoundError
 from signalbox.domain.ids import AccountId, ConfigurationId
-from signalbox.domain.ports import SystemState
 from signalbox.ledger.database import Database
 from signalbox.ledger.records import add_event
 from signalbox.ledger.rows import account_from, configuration_from, settings_from
@@ -115,7 +114,8 @@ class Accounts:
             row = await connection.fetchrow(_CHANGE_SETTINGS, *_values(settings), at, by)
             if row is None:
                 raise ConflictError(
-                    f"The settings are not at version {settings.version} any more. Look at them again, then change them."
+                    f"The settings are not at version {settings.version} any more: somebody else changed them."
+                    " Look at them again, then change them."
                 )
             changed = settings_from(row)
             await add_event(
@@ -183,7 +183,8 @@ class Accounts:
     async def configurations(self, name: str | None = None) -> Sequence[BotConfiguration]:
         """All versions (of one name, if given), newest first."""
         rows = await self._database.fetch(
-            "SELECT * FROM bot_configurations WHERE $1::text IS NULL OR name = $1 ORDER BY created_at DESC, version DESC",
+            "SELECT * FROM bot_configurations WHERE $1::text IS NULL OR name = $1"
+            " ORDER BY created_at DESC, version DESC",
             name,
         )
         return [configuration_from(row) for row in rows]

@@ -9,7 +9,7 @@ from signalbox.ledger.connecting import Connection
 from signalbox.ledger.database import Database
 
 _ADD_EVENT = """
-INSERT INTO system_events (id, "timestamp", level, category, message.replace("\x00", "\N{SYMBOL FOR NULL}"), to_builtins(details, enc_hook=str), actor)
+INSERT INTO system_events (id, "timestamp", level, category, message, details, actor)
 VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, $6)
 """
 
