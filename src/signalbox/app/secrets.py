@@ -73,6 +73,11 @@ class CredentialSource:
             label=label, api_key_from=key[1] if key else None, api_secret_from=secret[1] if secret else None
         )
 
+    def missing(self, label: str) -> str | None:
+        """What is missing and how to give it, None when both parts are there."""
+        missing = [part for part in _PARTS if self._find(label, part) is None]
+        return self.missing_text(label, missing) if missing else None
+
     def missing_text(self, label: str, missing: list[str]) -> str:
         """What is missing for an account, and the three ways to give it."""
         names = " and ".join(variable_name(label, part) for part in missing)

@@ -13,15 +13,12 @@ import platformdirs
 from msgspec import Struct
 
 from signalbox.domain.errors import ConfigError
+from signalbox.venues.mexc.endpoints import LIVE_ENDPOINTS, MexcEndpoints
 
 PREFIX = "SIGNALBOX_"
 ACCOUNT_PREFIX = "SIGNALBOX_ACCOUNT_"
 FOREIGN_PREFIXES = (ACCOUNT_PREFIX, "SIGNALBOX_TEST_", "SIGNALBOX_CONFORMANCE_")
 """Names below these are read by others: account secrets, and the test suites."""
-
-MEXC_REST_URL = "https://api.mexc.com"
-MEXC_WS_URL = "wss://wbs-api.mexc.com/ws"
-MEXC_CALENDAR_URL = "https://www.mexc.com/api/operation/new_coin_calendar"
 
 
 class LogLevel(StrEnum):
@@ -41,14 +38,6 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class MexcEndpoints(Struct, frozen=True, kw_only=True):
-    """Where the MEXC spot exchange is, or something that speaks like it."""
-
-    rest_url: str = MEXC_REST_URL
-    ws_url: str = MEXC_WS_URL
-    calendar_url: str = MEXC_CALENDAR_URL
-
-
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything that the environment says. `database_url` may hold a password, so a repr leaves it out.
 
@@ -61,7 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     database_name: str = "signalbox"
     secrets_dirs: tuple[Path, ...] = ()
-    mexc: MexcEndpoints = MexcEndpoints()
+    mexc: MexcEndpoints = LIVE_ENDPOINTS
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.AUTO
 
@@ -124,9 +113,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         data_dir=_directory(given, "SIGNALBOX_DATA_DIR") or Path(platformdirs.user_data_dir("signalbox")),
         secrets_dirs=_secrets_dirs(given),
         mexc=MexcEndpoints(
-            rest_url=_url(given, "SIGNALBOX_MEXC_REST_URL", MEXC_REST_URL, ("http", "https")).rstrip("/"),
-            ws_url=_url(given, "SIGNALBOX_MEXC_WS_URL", MEXC_WS_URL, ("ws", "wss")),
-            calendar_url=_url(given, "SIGNALBOX_MEXC_CALENDAR_URL", MEXC_CALENDAR_URL, ("http", "https")),
+            rest_url=_url(given, "SIGNALBOX_MEXC_REST_URL", LIVE_ENDPOINTS.rest_url, ("http", "https")).rstrip("/"),
+            ws_url=_url(given, "SIGNALBOX_MEXC_WS_URL", LIVE_ENDPOINTS.ws_url, ("ws", "wss")),
+            calendar_url=_url(given, "SIGNALBOX_MEXC_CALENDAR_URL", LIVE_ENDPOINTS.calendar_url, ("http", "https")),
         ),
         log_level=LogLevel(_one_of("SIGNALBOX_LOG_LEVEL", log_level, [level.value for level in LogLevel])),
         log_format=LogFormat(_one_of("SIGNALBOX_LOG_FORMAT", log_format, [kind.value for kind in LogFormat])),

@@ -1,0 +1,1 @@
+"""Ordinary reads and writes by subject. Each function runs inside the caller's session."""
