@@ -183,3 +183,17 @@ async def test_m81_ends_with_its_parent() -> None:
         assert child.stdin is not None
         child.stdin.close()
         assert await child.wait() == 0
+
+
+async def test_m82_connections_are_cut_in_the_process_too() -> None:
+    """M82: the process runs on another event loop than the other cases; cutting a connection works there as well."""
+    async with process() as (_, ready), aiohttp.ClientSession() as session:
+        fault = {"kind": "refuse_connection", "target": "/api/v3/time", "times": None}
+        async with session.post(f"{ready['rest']}/control/faults", json={"faults": [fault]}) as answer:
+            assert answer.status == 200
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await session.get(f"{ready['rest']}/api/v3/time")
+        async with session.ws_connect(ready["ws"]) as socket:
+            async with session.post(f"{ready['rest']}/control/disconnect") as answer:
+                assert await answer.json() == {"disconnected": 1}
+            assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSED

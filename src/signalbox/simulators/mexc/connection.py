@@ -46,7 +46,7 @@ class Connection:
     faults: FaultBoard
     on_first_frame: Callable[[FirstFrame], None]
     queue_limit: int
-    transport: asyncio.WriteTransport | None
+    transport: asyncio.Transport | None
     key: ListenKey | None = None
     channels: dict[str, Channel] = field(default_factory=dict)
     last_active_s: float = 0.0

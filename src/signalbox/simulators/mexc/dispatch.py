@@ -222,6 +222,6 @@ def _server_error(fault: Fault) -> web.Response:
 
 
 def _cut(request: web.Request) -> web.StreamResponse:
-    if isinstance(request.transport, asyncio.WriteTransport):
+    if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

@@ -65,7 +65,7 @@ class Hub:
             faults=self._exchange.faults,
             on_first_frame=self.first_frames.append,
             queue_limit=self._exchange.options.push_queue_limit,
-            transport=transport if isinstance(transport, asyncio.WriteTransport) else None,
+            transport=transport,
             key=key,
         )
         await self._serve(connection)

@@ -123,15 +123,33 @@ class Timetable:
         return self.calendar_from_ms <= now_ms <= self.published_open_ms + history_ms
 
 
-def exchange_info_entry(rules: Rules, timetable: Timetable, now_ms: int) -> dict[str, object]:
-    """One element of exchangeInfo `symbols` (fields and types as observed on the live endpoint, 2025-12 and 2026)."""
-    status = "1" if now_ms >= timetable.status_online_at_ms else "2"
-    if timetable.halted:
-        status = "2"
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What exchangeInfo says about a pair that changes with time."""
+
+    status: str
+    api_tradable: bool
+    side_type: int
+    first_open_ms: int | None
+
+
+def visible_at(rules: Rules, timetable: Timetable, now_ms: int) -> Visible:
+    """The changing fields at one moment."""
+    online = now_ms >= timetable.status_online_at_ms and not timetable.halted
     buying_only = timetable.opens_at_ms <= now_ms < timetable.opens_at_ms + rules.buy_only_ms
+    return Visible(
+        status="1" if online else "2",
+        api_tradable=timetable.is_api_tradable(now_ms),
+        side_type=2 if buying_only else 1,
+        first_open_ms=timetable.published_open_ms,
+    )
+
+
+def exchange_info_entry(rules: Rules, visible: Visible) -> dict[str, object]:
+    """One element of exchangeInfo `symbols` (fields and types as observed on the live endpoint, 2025-12 and 2026)."""
     entry: dict[str, object] = {
         "symbol": rules.symbol,
-        "status": status,
+        "status": visible.status,
         "baseAsset": rules.base,
         "baseAssetPrecision": rules.quantity_scale,
         "quoteAsset": rules.quote,
@@ -140,7 +158,7 @@ def exchange_info_entry(rules: Rules, timetable: Timetable, now_ms: int) -> dict
         "baseCommissionPrecision": rules.quantity_scale,
         "quoteCommissionPrecision": rules.price_scale,
         "orderTypes": ["LIMIT", "MARKET", "LIMIT_MAKER"],
-        "isSpotTradingAllowed": timetable.is_api_tradable(now_ms),
+        "isSpotTradingAllowed": visible.api_tradable,
         "isMarginTradingAllowed": False,
         "quoteAmountPrecision": plain(rules.min_notional),
         "baseSizePrecision": plain(rules.min_quantity),
@@ -152,15 +170,15 @@ def exchange_info_entry(rules: Rules, timetable: Timetable, now_ms: int) -> dict
         "quoteAmountPrecisionMarket": plain(rules.min_notional),
         "maxQuoteAmountMarket": plain(rules.max_notional_market),
         "fullName": rules.full_name,
-        "tradeSideType": 2 if buying_only else 1,
+        "tradeSideType": visible.side_type,
         "contractAddress": "",
         "conceptPlateIds": [],
         "st": False,
         "bizType": 0,
         "conceptPlates": [],
     }
-    if timetable.published_open_ms is not None:
-        entry["firstOpenTime"] = timetable.published_open_ms
+    if visible.first_open_ms is not None:
+        entry["firstOpenTime"] = visible.first_open_ms
     return entry
 
 

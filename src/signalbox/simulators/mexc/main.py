@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 import msgspec
+import uvloop
 
 from signalbox.simulators.mexc.clock import Clock
 from signalbox.simulators.mexc.options import SimulatorOptions
@@ -47,7 +48,8 @@ def ready_line(simulator: SimulatedMexc) -> str:
 
 def run(options: SimulatorOptions, out: TextIO | None = None) -> None:
     """Run until SIGINT or SIGTERM (or until stdin ends, with `exit_with_parent`); prints one JSON line when ready."""
-    asyncio.run(_run(options, out or sys.stdout))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(options, out or sys.stdout))
 
 
 async def _run(options: SimulatorOptions, out: TextIO) -> None:

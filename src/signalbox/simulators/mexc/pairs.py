@@ -7,9 +7,18 @@ same whether it is looked at often or seldom.
 from collections.abc import Callable
 from decimal import Decimal
 
+import msgspec
+
 from signalbox.simulators.market import Match, OrderBook, PriceProcess, Seeds, Shape, Side, ladder
 from signalbox.simulators.mexc.decimals import truncate
-from signalbox.simulators.mexc.instruments import Phase, Rules, Timetable
+from signalbox.simulators.mexc.instruments import (
+    Phase,
+    Rules,
+    Timetable,
+    Visible,
+    exchange_info_entry,
+    visible_at,
+)
 from signalbox.simulators.mexc.options import PathKind
 from signalbox.simulators.mexc.orders import Order
 from signalbox.simulators.mexc.tape import PublicTrade, Tape
@@ -44,6 +53,7 @@ class Pair:
         self.tape = Tape()
         self.fresh = fresh
         self.opened = False
+        self._info: tuple[Visible, msgspec.Raw] | None = None
         self._flow = seeds.source(f"flow/{rules.symbol}")
         self._depth_notional = depth_notional
         self._steps = 0
@@ -69,6 +79,14 @@ class Pair:
     def phase(self, now_ms: int) -> Phase:
         """Where the pair is in its life."""
         return self.timetable.phase(now_ms)
+
+    def exchange_info(self, now_ms: int) -> msgspec.Raw:
+        """This pair in exchangeInfo, as JSON; made anew only when it changed (the catalogue is large)."""
+        visible = visible_at(self.rules, self.timetable, now_ms)
+        if self._info is None or self._info[0] != visible:
+            entry = exchange_info_entry(self.rules, visible)
+            self._info = (visible, msgspec.Raw(msgspec.json.encode(entry)))
+        return self._info[1]
 
     def open_now(self, now_ms: int, on_trade: TradeSink) -> None:
         """First book and first print; the price path of a listing begins at its opening."""

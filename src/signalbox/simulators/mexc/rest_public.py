@@ -8,7 +8,7 @@ from signalbox.simulators.mexc import errors
 from signalbox.simulators.mexc.calls import Call, Endpoint
 from signalbox.simulators.mexc.decimals import fixed, plain, truncate
 from signalbox.simulators.mexc.errors import Refusal
-from signalbox.simulators.mexc.instruments import Phase, exchange_info_entry
+from signalbox.simulators.mexc.instruments import Phase
 from signalbox.simulators.mexc.order_rules import required
 from signalbox.simulators.mexc.pairs import Pair
 
@@ -64,11 +64,7 @@ def exchange_info(call: Call) -> Json:
         "serverTime": call.now_ms,
         "rateLimits": [],
         "exchangeFilters": [],
-        "symbols": [
-            exchange_info_entry(pair.rules, pair.timetable, call.now_ms)
-            for pair in pairs
-            if pair.timetable.is_visible(call.now_ms)
-        ],
+        "symbols": [pair.exchange_info(call.now_ms) for pair in pairs if pair.timetable.is_visible(call.now_ms)],
     }
 
 
