@@ -1,0 +1,376 @@
+"""The hot path: one statement, one commit, and the last gate."""
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+from tests.integration.ledger.conftest import Connection
+from tests.integration.ledger.world import ACCOUNT, FENCE, NOW, entry, exit_of, order
+
+from signalbox.domain.decisions import Intent, IntentResult
+from signalbox.domain.errors import InvariantError, LedgerUnavailable
+from signalbox.domain.ids import ClientOrderId, PositionId
+from signalbox.ledger.connecting import fixed_url
+from signalbox.ledger.engine_ledger import EngineLedger
+from signalbox.ledger.hot_connection import HotConnection
+from signalbox.ledger.kill_switch import KillSwitch, KillSwitchMode
+from signalbox.ledger.writer import IntentCommitter
+
+
+async def counts(sql: Connection) -> dict[str, int]:
+    """Rows of each table that an intent writes to."""
+    tables = ("listings", "listing_signals", "strategy_decisions", "trade_orders", "reservations")
+    return {table: await sql.fetchval(f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608 - our names
+
+
+async def test_an_intent_is_stored_with_every_field(ledger: EngineLedger, sql: Connection) -> None:
+    intent = entry("ALPHAUSDT")
+    assert await ledger.commit(intent) is IntentResult.INSERTED
+
+    assert set((await counts(sql)).values()) == {1}
+    signal = await sql.fetchrow("SELECT * FROM listing_signals")
+    assert signal is not None
+    assert intent.signal is not None
+    assert (signal["id"], signal["symbol"], signal["processed"]) == (intent.signal.id, "ALPHAUSDT", True)
+    assert signal["freshness_deadline"] - signal["detected_at"] == timedelta(seconds=10)
+    assert signal["price"] == Decimal("1.25")
+    listing = await sql.fetchrow("SELECT * FROM listings")
+    assert listing is not None
+    assert (listing["symbol"], listing["source"]) == ("ALPHAUSDT", "mexc_rest_api")
+    decision = await sql.fetchrow(
+        "SELECT *, risk_checks -> 0 ->> 'name' AS first_check, inputs #>> '{configuration,quote_amount}' AS amount"
+        " FROM strategy_decisions"
+    )
+    assert decision is not None
+    assert (decision["decision"], decision["skip_code"]) == ("execute", None)
+    assert (decision["first_check"], decision["amount"]) == ("kill_switch", "20")
+    stored = await sql.fetchrow("SELECT * FROM trade_orders")
+    assert stored is not None
+    assert intent.order is not None
+    assert stored["client_order_id"] == intent.order.client_order_id
+    assert (stored["status"], stored["quote_amount"], stored["quantity"]) == ("pending", Decimal(20), None)
+    assert stored["received_at"] == stored["decided_at"] == NOW
+    reservation = await sql.fetchrow("SELECT * FROM reservations")
+    assert reservation is not None
+    assert (reservation["state"], reservation["amount"], reservation["mode"]) == (
+        "held",
+        Decimal("20.04"),
+        "simulation",
+    )
+
+
+async def test_an_open_order_reads_back_as_it_was_committed(ledger: EngineLedger) -> None:
+    intent = entry("ALPHAUSDT")
+    await ledger.commit(intent)
+    [found] = await ledger.open_orders(ACCOUNT)
+    assert found.order == intent.order
+    assert found.exit_plan is not None
+    assert found.exit_plan.take_profit == Decimal("0.20")
+
+
+async def test_one_statement_makes_one_transaction(ledger: EngineLedger, sql: Connection) -> None:
+    await ledger.commit(entry("ALPHAUSDT"))
+    rows = await sql.fetch(
+        "SELECT xmin::text FROM listing_signals UNION SELECT xmin::text FROM strategy_decisions"
+        " UNION SELECT xmin::text FROM trade_orders UNION SELECT xmin::text FROM reservations"
+    )
+    assert len(rows) == 1
+
+
+async def test_intents_that_meet_share_commits(ledger: EngineLedger, sql: Connection) -> None:
+    intents = [entry(f"T{n}USDT") for n in range(100)]
+    results = await asyncio.gather(*(ledger.commit(intent) for intent in intents))
+    assert set(results) == {IntentResult.INSERTED}
+    transactions = await sql.fetchval("SELECT count(DISTINCT xmin::text) FROM strategy_decisions")
+    assert transactions <= 5
+    assert (await counts(sql))["trade_orders"] == 100
+
+
+async def test_a_bad_intent_in_a_shared_commit_harms_nobody_else(ledger: EngineLedger, sql: Connection) -> None:
+    good = [entry(f"T{n}USDT") for n in range(10)]
+    first = good[0]
+    assert first.order is not None
+    bad = entry("BADUSDT")
+    assert bad.order is not None
+    bad = structs.replace(bad, order=structs.replace(bad.order, client_order_id=first.order.client_order_id))
+    unwritable = entry("UNWRITABLEUSDT")
+    unwritable = structs.replace(unwritable, decision=structs.replace(unwritable.decision, reason="\ud800"))
+    results = await asyncio.gather(
+        *(ledger.commit(intent) for intent in [*good[:5], bad, unwritable, *good[5:]]), return_exceptions=True
+    )
+    assert [type(result) for result in results if isinstance(result, Exception)] == [InvariantError, InvariantError]
+    assert results.count(IntentResult.INSERTED) == 10
+    assert (await counts(sql))["strategy_decisions"] == 10
+
+
+async def test_a_listing_is_decided_once_per_account(ledger: EngineLedger, sql: Connection) -> None:
+    assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.INSERTED
+    assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.DUPLICATE
+    both = await asyncio.gather(ledger.commit(entry("BETAUSDT")), ledger.commit(entry("BETAUSDT")))
+    assert sorted(both) == [IntentResult.DUPLICATE, IntentResult.INSERTED]
+    assert set((await counts(sql)).values()) == {2}
+
+
+async def test_the_same_intent_twice_is_a_duplicate(ledger: EngineLedger) -> None:
+    intent = entry("ALPHAUSDT")
+    assert await ledger.commit(intent) is IntentResult.INSERTED
+    assert await ledger.commit(intent) is IntentResult.DUPLICATE
+
+
+@pytest.mark.parametrize("fence", [FENCE - 1, FENCE + 1])
+async def test_another_fence_number_writes_nothing(ledger: EngineLedger, sql: Connection, fence: int) -> None:
+    assert await ledger.commit(entry("ALPHAUSDT", fence=fence)) is IntentResult.FENCED_OUT
+    assert set((await counts(sql)).values()) == {0}
+
+
+async def test_an_account_without_owner_writes_nothing(
+    ledger: EngineLedger, sql: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del monkeypatch
+    await sql.execute("ALTER TABLE account_ownership DISABLE TRIGGER USER")
+    await sql.execute("DELETE FROM account_ownership")
+    assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.FENCED_OUT
+    assert set((await counts(sql)).values()) == {0}
+
+
+async def open_position(sql: Connection) -> PositionId:
+    """An open position for exits to sell."""
+    position = PositionId(UUID(int=77))
+    await sql.execute(
+        "INSERT INTO positions (id, account_id, symbol, mode, quantity, cost, opened_at)"
+        " VALUES ($1, $2, 'HELDUSDT', 'simulation', 16, 20, $3)",
+        position,
+        ACCOUNT,
+        NOW,
+    )
+    return position
+
+
+@pytest.mark.parametrize("mode", list(KillSwitchMode))
+async def test_g2_the_kill_switch_stops_entries_at_the_last_gate(
+    ledger: EngineLedger, sql: Connection, mode: KillSwitchMode
+) -> None:
+    position = await open_position(sql)
+    await _switch(ledger).activate(mode, reason="test", at=NOW, by="tester")
+    assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.KILL_SWITCH
+    assert set((await counts(sql)).values()) == {0}
+    exit_result = await ledger.commit(exit_of(position, "HELDUSDT"))
+    freezes = mode is KillSwitchMode.FREEZE
+    assert exit_result is (IntentResult.KILL_SWITCH if freezes else IntentResult.INSERTED)
+
+    await _switch(ledger).deactivate(reason="over", at=NOW, by="tester")
+    assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.INSERTED
+
+
+async def test_g2_the_kill_switch_waits_for_what_is_being_committed(
+    ledger: EngineLedger, sql: Connection, world_url: str
+) -> None:
+    """Once `activate` has returned, nothing that got past the gate is missing from the ledger."""
+    committing = await asyncpg.connect(world_url)
+    try:
+        async with committing.transaction():
+            await committing.execute("SELECT FROM account_ownership FOR SHARE")
+            throwing = asyncio.create_task(
+                _switch(ledger).activate(KillSwitchMode.BLOCK, reason="test", at=NOW, by="tester")
+            )
+            await _someone_waits_for_a_lock(sql)
+            assert not (await ledger.system_state()).kill_switch
+        await throwing
+        assert (await ledger.system_state()).kill_switch
+    finally:
+        await committing.close()
+
+
+async def test_g2_an_intent_that_waited_for_the_switch_sees_it(
+    ledger: EngineLedger, sql: Connection, world_url: str
+) -> None:
+    operator = await asyncpg.connect(world_url)
+    try:
+        async with operator.transaction():
+            await operator.execute("SELECT FROM account_ownership FOR UPDATE")
+            committing = asyncio.create_task(ledger.commit(entry("ALPHAUSDT")))
+            await _someone_waits_for_a_lock(sql)
+            await operator.execute(
+                "UPDATE system_status SET kill_switch = true, kill_switch_mode = 'block',"
+                " kill_switch_activated_at = now(), kill_switch_activated_by = 'tester'"
+            )
+        assert await committing is IntentResult.KILL_SWITCH
+    finally:
+        await operator.close()
+
+
+async def test_an_intent_that_waited_for_a_new_owner_is_fenced_out(
+    ledger: EngineLedger, sql: Connection, world_url: str
+) -> None:
+    successor = await asyncpg.connect(world_url)
+    try:
+        async with successor.transaction():
+            await successor.execute("UPDATE account_ownership SET fence = fence + 1")
+            committing = asyncio.create_task(ledger.commit(entry("ALPHAUSDT")))
+            await _someone_waits_for_a_lock(sql)
+        assert await committing is IntentResult.FENCED_OUT
+    finally:
+        await successor.close()
+    assert set((await counts(sql)).values()) == {0}
+
+
+async def test_a_skip_and_a_blocked_order_pass_the_switch(ledger: EngineLedger, sql: Connection) -> None:
+    await _switch(ledger).activate(KillSwitchMode.FREEZE, reason="test", at=NOW, by="tester")
+    blocked = _blocked(entry("ALPHAUSDT"), limit="max_trades_per_hour")
+    assert await ledger.commit(blocked) is IntentResult.INSERTED
+    row = await sql.fetchrow("SELECT * FROM trade_orders")
+    assert row is not None
+    assert (row["status"], row["error_code"], row["error_reason"]) == (
+        "rejected",
+        "SAFETY_CONSTRAINT",
+        "max_trades_per_hour",
+    )
+    assert (row["submitted_at"], row["completed_at"]) == (None, NOW)
+    assert (await counts(sql))["reservations"] == 0
+    skip = structs.replace(_blocked(entry("BETAUSDT"), limit="-"), blocked=None, blocked_limit=None)
+    assert await ledger.commit(skip) is IntentResult.INSERTED
+
+
+async def test_a_follow_up_is_gated_and_stored_once(ledger: EngineLedger, sql: Connection) -> None:
+    intent = entry("ALPHAUSDT")
+    await ledger.commit(intent)
+    second = order(intent.decision.id, "ALPHAUSDT", attempt=2)
+    assert await ledger.follow_up(second, FENCE + 1) is IntentResult.FENCED_OUT
+    assert await ledger.follow_up(second, FENCE) is IntentResult.INSERTED
+    assert await ledger.follow_up(second, FENCE) is IntentResult.DUPLICATE
+    assert await sql.fetchval("SELECT array_agg(attempt ORDER BY attempt) FROM trade_orders") == [1, 2]
+    await _switch(ledger).activate(KillSwitchMode.BLOCK, reason="test", at=NOW, by="tester")
+    assert await ledger.follow_up(order(intent.decision.id, "ALPHAUSDT"), FENCE) is IntentResult.KILL_SWITCH
+
+
+async def test_p1_a_lost_connection_is_an_unclear_outcome_that_lookup_settles(world_url: str, sql: Connection) -> None:
+    states: list[bool] = []
+    back = asyncio.Event()
+
+    def on_change(is_open: bool) -> None:
+        states.append(is_open)
+        if is_open:
+            back.set()
+
+    hot = HotConnection(fixed_url(world_url), on_change)
+    await hot.open()
+    back.clear()
+    writer = IntentCommitter(hot)
+    try:
+        blocker = await asyncpg.connect(world_url)
+        lost, queued = entry("ALPHAUSDT"), entry("BETAUSDT")
+        async with blocker.transaction():
+            await blocker.execute("SELECT FROM account_ownership FOR UPDATE")
+            first = asyncio.create_task(writer.commit(lost))
+            await _someone_waits_for_a_lock(sql)
+            second = asyncio.create_task(writer.commit(queued))
+            await sql.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'signalbox intents'"
+            )
+            outcomes = await asyncio.wait_for(asyncio.gather(first, second, return_exceptions=True), 10)
+        await blocker.close()
+        assert [type(outcome) for outcome in outcomes] == [LedgerUnavailable, LedgerUnavailable]
+
+        assert await writer.lookup(lost.decision.id) is False
+        await asyncio.wait_for(back.wait(), 10)
+        assert states == [True, False, True]
+        assert await writer.commit(lost) is IntentResult.INSERTED
+        assert await writer.lookup(lost.decision.id) is True
+    finally:
+        await writer.close()
+        await hot.close()
+
+
+async def test_commits_are_refused_at_once_while_the_ledger_is_away(world_url: str) -> None:
+    urls = [world_url]
+
+    async def source() -> str:
+        return urls[0]
+
+    hot = HotConnection(source)
+    await hot.open()
+    writer = IntentCommitter(hot)
+    urls[0] = "postgresql://nobody@127.0.0.1:1/none"
+    try:
+        hot.lost(hot.connection)
+        with pytest.raises(LedgerUnavailable, match="is lost"):
+            await writer.commit(entry("ALPHAUSDT"))
+        with pytest.raises(LedgerUnavailable, match="is lost"):
+            await writer.follow_up(order(entry("X").decision.id, "X"), FENCE)
+    finally:
+        await writer.close()
+        await hot.close()
+
+
+async def test_a_caller_that_gives_up_does_not_stop_the_others(ledger: EngineLedger, sql: Connection) -> None:
+    tasks = [asyncio.create_task(ledger.commit(entry(f"T{n}USDT"))) for n in range(20)]
+    await asyncio.sleep(0)  # let them queue
+    for n in (0, 3, 7):
+        tasks[n].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert sum(result is IntentResult.INSERTED for result in results) == 17
+    assert (await counts(sql))["strategy_decisions"] in {17, 18}  # the first one may have been committed
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plan=st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["fresh", "again", "stale"])), max_size=60))
+async def test_p1_concurrent_commits_all_land_exactly_once(
+    ledger: EngineLedger, sql: Connection, plan: list[tuple[int, str]]
+) -> None:
+    """Whatever meets in a batch: each decision is stored once if it was reported inserted, and never otherwise."""
+    before = await sql.fetchval("SELECT count(*) FROM strategy_decisions")
+    offset = before * 1000
+    asked: list[Intent] = []
+    for n, kind in plan:
+        symbol = f"P{offset}N{n}USDT"
+        asked.append(entry(symbol, fence=FENCE - 1 if kind == "stale" else FENCE))
+    results = await asyncio.gather(*(ledger.commit(intent) for intent in asked))
+    inserted = {intent.decision.id for intent, result in zip(asked, results, strict=True) if result == "inserted"}
+    fresh_symbols = {n for n, kind in plan if kind != "stale"}
+    assert len(inserted) == len(fresh_symbols)
+    stored: list[Any] = await sql.fetch(
+        "SELECT d.id, count(o.id) AS orders, count(r.decision_id) AS reservations FROM strategy_decisions d"
+        " JOIN trade_orders o ON o.decision_id = d.id JOIN reservations r ON r.decision_id = d.id"
+        " WHERE d.id = ANY ($1) GROUP BY d.id",
+        [intent.decision.id for intent in asked],
+    )
+    assert {row["id"] for row in stored} == inserted
+    assert all((row["orders"], row["reservations"]) == (1, 1) for row in stored)
+
+
+def _switch(ledger: EngineLedger) -> KillSwitch:
+    return ledger._kill_switch
+
+
+def _blocked(intent: Intent, *, limit: str) -> Intent:
+    return structs.replace(
+        intent,
+        decision=structs.replace(intent.decision, verdict="skip", skip_code="SAFETY_CONSTRAINT"),
+        order=None,
+        reservation=None,
+        blocked=intent.order,
+        blocked_limit=limit,
+    )
+
+
+async def _someone_waits_for_a_lock(sql: Connection) -> None:
+    waiting = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    )
+    async with asyncio.timeout(10):
+        while not await sql.fetchval(waiting):  # noqa: ASYNC110 - only the server knows who waits
+            await asyncio.sleep(0.005)
+
+
+def test_client_order_ids_are_unique_in_this_world() -> None:
+    first, second = entry("A").order, entry("B").order
+    assert first is not None
+    assert second is not None
+    assert ClientOrderId(first.client_order_id) != second.client_order_id
