@@ -5,13 +5,11 @@ from collections.abc import AsyncIterator, Callable
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.ids import AccountId, DecisionId
 from signalbox.domain.orders import Order
-from signalbox.domain.ports import SystemState
 from signalbox.ledger.accounts import Accounts
 from signalbox.ledger.changes import changes
 from signalbox.ledger.connecting import UrlSource
 from signalbox.ledger.database import Database
 from signalbox.ledger.hot_connection import HotConnection
-from signalbox.ledger.kill_switch import KillSwitch
 from signalbox.ledger.outcomes import Outcomes
 from signalbox.ledger.ownership import Ownership
 from signalbox.ledger.positions import Positions
@@ -31,7 +29,6 @@ class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts):
         database = Database(urls, "engine")
         super().__init__(database)
         self._urls = urls
-        self._kill_switch = KillSwitch(database)
         self._ownership = Ownership(urls)
         self._hot = HotConnection(urls, on_change)
         self._committer = IntentCommitter(self._hot)
@@ -67,10 +64,6 @@ class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts):
     async def disown(self, account_id: AccountId) -> None:
         """See `Ownership.disown`."""
         await self._ownership.disown(account_id)
-
-    async def system_state(self) -> SystemState:
-        """See `KillSwitch.system_state`."""
-        return await self._kill_switch.system_state()
 
     def changes(self) -> AsyncIterator[str]:
         """See `ledger.changes`."""

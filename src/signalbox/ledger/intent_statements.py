@@ -16,6 +16,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from signalbox.ledger.intent_rows import AskRow, DecisionRow, OrderRow, ReservationRow, SignalRow
 from signalbox.ledger.tables import listing_signals, reservations, strategy_decisions, trade_orders
 
+_POSTGRESQL = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+
 
 class _Block:
     """The arguments of one row: its columns, and their placeholders numbered from `first`."""
@@ -28,7 +30,7 @@ class _Block:
         self.next = first + len(self._numbers)
 
     def __getitem__(self, name: str) -> str:
-        column_type = self._table.columns[name].type.compile(dialect=dialect())
+        column_type = self._table.columns[name].type.compile(dialect=_POSTGRESQL)
         return f"${self._numbers[name]}::{column_type}"
 
 

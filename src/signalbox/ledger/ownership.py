@@ -18,8 +18,8 @@ PATIENCE_S = 5.0
 """How long to wait for the lock of an engine that was just killed: the server notices a dead session late."""
 
 _RETRY_S = 0.1
-_TRY = "SELECT pg_try_advisory_lock(hashtextextended('signalbox account ' || $1::text, 0))"
-_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('signalbox account ' || $1::text, 0))"
+_TRY = "SELECT pg_try_advisory_lock(hashtextextended('signalbox account ' || $1::uuid::text, 0))"
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('signalbox account ' || $1::uuid::text, 0))"
 _HOLDER = "SELECT holder FROM account_ownership WHERE account_id = $1"
 _TAKE = """
 INSERT INTO account_ownership (account_id, fence, holder) VALUES ($1, 1, $2)

@@ -44,12 +44,6 @@ def settings_from(row: Row) -> AccountSettings:
     )
 
 
-def configuration_from(row: Row) -> BotConfiguration:
-    """A row of bot_configurations."""
-    fields = {name: row[name] for name in BotConfiguration.__struct_fields__}
-    return document(fields, BotConfiguration)
-
-
 def run_from(row: Row) -> Run:
     """A row of bot_runs, with the configuration as it was at the start."""
     return Run(

@@ -20,7 +20,8 @@ from signalbox.domain.ids import ClientOrderId, PositionId
 from signalbox.ledger.connecting import fixed_url
 from signalbox.ledger.engine_ledger import EngineLedger
 from signalbox.ledger.hot_connection import HotConnection
-from signalbox.ledger.kill_switch import KillSwitch, KillSwitchMode
+from signalbox.ledger.queries.status import lift_kill_switch, throw_kill_switch
+from signalbox.ledger.sessions import Sessions
 from signalbox.ledger.writer import IntentCommitter
 
 
@@ -28,6 +29,26 @@ async def counts(sql: Connection) -> dict[str, int]:
     """Rows of each table that an intent writes to."""
     tables = ("listings", "listing_signals", "strategy_decisions", "trade_orders", "reservations")
     return {table: await sql.fetchval(f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608 - our names
+
+
+async def throw(url: str, mode: str) -> None:
+    """Switch the kill switch on, as an operator does."""
+    sessions = Sessions(fixed_url(url))
+    try:
+        async with sessions.write() as session:
+            await throw_kill_switch(session, mode=mode, reason="test", by="tester", at=NOW)
+    finally:
+        await sessions.close()
+
+
+async def lift(url: str) -> None:
+    """Switch it off."""
+    sessions = Sessions(fixed_url(url))
+    try:
+        async with sessions.write() as session:
+            await lift_kill_switch(session, reason="over", by="tester", at=NOW)
+    finally:
+        await sessions.close()
 
 
 async def test_an_intent_is_stored_with_every_field(ledger: EngineLedger, sql: Connection) -> None:
@@ -130,10 +151,7 @@ async def test_another_fence_number_writes_nothing(ledger: EngineLedger, sql: Co
     assert set((await counts(sql)).values()) == {0}
 
 
-async def test_an_account_without_owner_writes_nothing(
-    ledger: EngineLedger, sql: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del monkeypatch
+async def test_an_account_without_owner_writes_nothing(ledger: EngineLedger, sql: Connection) -> None:
     await sql.execute("ALTER TABLE account_ownership DISABLE TRIGGER USER")
     await sql.execute("DELETE FROM account_ownership")
     assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.FENCED_OUT
@@ -153,19 +171,19 @@ async def open_position(sql: Connection) -> PositionId:
     return position
 
 
-@pytest.mark.parametrize("mode", list(KillSwitchMode))
+@pytest.mark.parametrize("mode", ["block", "cancel", "flatten", "freeze"])
 async def test_g2_the_kill_switch_stops_entries_at_the_last_gate(
-    ledger: EngineLedger, sql: Connection, mode: KillSwitchMode
+    ledger: EngineLedger, sql: Connection, world_url: str, mode: str
 ) -> None:
     position = await open_position(sql)
-    await _switch(ledger).activate(mode, reason="test", at=NOW, by="tester")
+    await throw(world_url, mode)
     assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.KILL_SWITCH
     assert set((await counts(sql)).values()) == {0}
     exit_result = await ledger.commit(exit_of(position, "HELDUSDT"))
-    freezes = mode is KillSwitchMode.FREEZE
+    freezes = mode == "freeze"
     assert exit_result is (IntentResult.KILL_SWITCH if freezes else IntentResult.INSERTED)
 
-    await _switch(ledger).deactivate(reason="over", at=NOW, by="tester")
+    await lift(world_url)
     assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.INSERTED
 
 
@@ -177,9 +195,7 @@ async def test_g2_the_kill_switch_waits_for_what_is_being_committed(
     try:
         async with committing.transaction():
             await committing.execute("SELECT FROM account_ownership FOR SHARE")
-            throwing = asyncio.create_task(
-                _switch(ledger).activate(KillSwitchMode.BLOCK, reason="test", at=NOW, by="tester")
-            )
+            throwing = asyncio.create_task(throw(world_url, "block"))
             await _someone_waits_for_a_lock(sql)
             assert not (await ledger.system_state()).kill_switch
         await throwing
@@ -221,8 +237,10 @@ async def test_an_intent_that_waited_for_a_new_owner_is_fenced_out(
     assert set((await counts(sql)).values()) == {0}
 
 
-async def test_a_skip_and_a_blocked_order_pass_the_switch(ledger: EngineLedger, sql: Connection) -> None:
-    await _switch(ledger).activate(KillSwitchMode.FREEZE, reason="test", at=NOW, by="tester")
+async def test_a_skip_and_a_blocked_order_pass_the_switch(
+    ledger: EngineLedger, sql: Connection, world_url: str
+) -> None:
+    await throw(world_url, "freeze")
     blocked = _blocked(entry("ALPHAUSDT"), limit="max_trades_per_hour")
     assert await ledger.commit(blocked) is IntentResult.INSERTED
     row = await sql.fetchrow("SELECT * FROM trade_orders")
@@ -238,7 +256,7 @@ async def test_a_skip_and_a_blocked_order_pass_the_switch(ledger: EngineLedger, 
     assert await ledger.commit(skip) is IntentResult.INSERTED
 
 
-async def test_a_follow_up_is_gated_and_stored_once(ledger: EngineLedger, sql: Connection) -> None:
+async def test_a_follow_up_is_gated_and_stored_once(ledger: EngineLedger, sql: Connection, world_url: str) -> None:
     intent = entry("ALPHAUSDT")
     await ledger.commit(intent)
     second = order(intent.decision.id, "ALPHAUSDT", attempt=2)
@@ -246,7 +264,7 @@ async def test_a_follow_up_is_gated_and_stored_once(ledger: EngineLedger, sql: C
     assert await ledger.follow_up(second, FENCE) is IntentResult.INSERTED
     assert await ledger.follow_up(second, FENCE) is IntentResult.DUPLICATE
     assert await sql.fetchval("SELECT array_agg(attempt ORDER BY attempt) FROM trade_orders") == [1, 2]
-    await _switch(ledger).activate(KillSwitchMode.BLOCK, reason="test", at=NOW, by="tester")
+    await throw(world_url, "block")
     assert await ledger.follow_up(order(intent.decision.id, "ALPHAUSDT"), FENCE) is IntentResult.KILL_SWITCH
 
 
@@ -343,10 +361,6 @@ async def test_p1_concurrent_commits_all_land_exactly_once(
     )
     assert {row["id"] for row in stored} == inserted
     assert all((row["orders"], row["reservations"]) == (1, 1) for row in stored)
-
-
-def _switch(ledger: EngineLedger) -> KillSwitch:
-    return ledger._kill_switch
 
 
 def _blocked(intent: Intent, *, limit: str) -> Intent:

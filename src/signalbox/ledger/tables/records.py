@@ -58,7 +58,7 @@ trade_logs = Table(
     rule("revision_positive", "revision > 0"),
     rule("logged_at_finite", "isfinite(logged_at)"),
     Index(None, "logged_at"),
-    comment="Append-only and hash-chained: one entry per completed order, more only as revisions",
+    comment="Append-only, hash-chained: one entry per completed order, more as revisions",
 )
 
 system_events = Table(

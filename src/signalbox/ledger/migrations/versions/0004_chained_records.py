@@ -52,8 +52,7 @@ UP = (
     "CREATE INDEX ix_trade_logs_logged_at ON trade_logs (logged_at)",
     """
     COMMENT
-        ON TABLE trade_logs IS 'Append-only and hash-chained: one entry per completed order,
-            more only as revisions'
+        ON TABLE trade_logs IS 'Append-only, hash-chained: one entry per completed order, more as revisions'
     """,
     """
     CREATE TABLE system_events (
