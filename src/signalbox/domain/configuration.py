@@ -225,7 +225,11 @@ def check_settings(settings: AccountSettings) -> None:
         _require(ok=ok, field=f"asset_exposure_caps.{asset}", value=asset_cap, rule="must be a number, 0 or more")
 
 
+def live_allowed(settings: AccountSettings) -> bool:
+    """The account's key to live trading: mode live, auto_trade on."""
+    return settings.mode is Mode.LIVE and settings.auto_trade
+
+
 def effective_mode(configuration: BotConfiguration, settings: AccountSettings) -> Mode:
-    """Live needs both keys: the configuration asks for it, and the account allows it (mode live, auto_trade on)."""
-    allowed = settings.mode is Mode.LIVE and settings.auto_trade
-    return Mode.LIVE if configuration.mode is Mode.LIVE and allowed else Mode.SIMULATION
+    """Live needs both keys: the configuration asks for it, and the account allows it."""
+    return Mode.LIVE if configuration.mode is Mode.LIVE and live_allowed(settings) else Mode.SIMULATION

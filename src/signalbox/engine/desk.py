@@ -15,12 +15,13 @@ from signalbox.domain.configuration import (
     ListingSniperParameters,
     Strategy,
     effective_mode,
+    live_allowed,
 )
 from signalbox.domain.decisions import Cause, Decision, Intent, Verdict
 from signalbox.domain.errors import InvariantError
 from signalbox.domain.ids import DecisionId, OrderId, PositionId, SignalId, client_order_id
 from signalbox.domain.instruments import Instrument
-from signalbox.domain.money import ONE, ZERO
+from signalbox.domain.money import ONE, ZERO, product, total
 from signalbox.domain.order_shapes import OrderShape, first_shape
 from signalbox.domain.orders import Mode, Order, OrderType, Purpose, Side, StageTimes
 from signalbox.domain.ports import CapacityHistory, Clock, IdSource
@@ -81,7 +82,7 @@ class Desk:
             usage=self._capacity[mode].usage(now),
             mode=mode,
             now=now,
-            amount=configuration.quote_amount * (ONE + rate),
+            amount=product(configuration.quote_amount, total((ONE, rate))),
             run_active=self.run_active,
             kill_switch=self.kill_switch,
             instrument=instrument,
@@ -213,6 +214,8 @@ class Desk:
             return "kill_switch" if self.freeze else None
         if self.kill_switch:
             return "kill_switch"
+        if order.mode is Mode.LIVE and not live_allowed(self.settings):
+            return "live_not_allowed"
         return None if self.run_active else "run_active"
 
     def _entry_decision(self, inputs: EntryInputs, verdict: EntryVerdict) -> Decision:

@@ -1,5 +1,6 @@
 """One order's way to the wire: the gate, the send, the record of its outcome. The intent is durable before."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +9,7 @@ from msgspec import Struct
 
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.errors import FencedOut, LedgerUnavailable, VenueRefused, VenueUnavailable
-from signalbox.domain.ids import DecisionId, OrderId
+from signalbox.domain.ids import AccountId, DecisionId, OrderId
 from signalbox.domain.money import ZERO
 from signalbox.domain.orders import (
     Accepted,
@@ -23,6 +24,7 @@ from signalbox.domain.orders import (
     Unknown,
 )
 from signalbox.domain.ports import Clock, EventSink, Ledger, OrderVenue
+from signalbox.engine.asking import asked
 from signalbox.engine.desk import Desk
 from signalbox.engine.persist import persist
 from signalbox.engine.settlement import Settlement
@@ -30,6 +32,12 @@ from signalbox.engine.settlement import Settlement
 SAFETY_CONSTRAINT = "SAFETY_CONSTRAINT"
 NO_CREDENTIALS = "NO_CREDENTIALS"
 LEDGER_UNAVAILABLE = "LEDGER_UNAVAILABLE"
+STALE = "STALE"
+
+SEND_LIMIT_S = 15.0
+"""Longer than an adapter's own time limits. A send that takes longer is cut off, and its outcome is unknown."""
+
+CANCEL_LIMIT_S = 2.0
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -77,8 +85,7 @@ class Dispatcher:
             if order is not None:
                 await self._undo(intent.decision.id, order, str(error))
             return None
-        if result is IntentResult.FENCED_OUT:
-            raise FencedOut(f"another engine owns account {intent.decision.account_id} now")
+        refuse_fenced_out(result, intent.decision.account_id)
         if result is IntentResult.INSERTED:
             intent.stages.durable_at = self._clock.at(self._clock.monotonic_ns())
         return result
@@ -97,45 +104,62 @@ class Dispatcher:
         if written:
             await self._unsent(order, LEDGER_UNAVAILABLE, reason)
 
-    async def attempt(self, order: Order, stages: StageTimes) -> Attempt:
+    async def attempt(self, order: Order, stages: StageTimes, *, not_after: datetime | None = None) -> Attempt:
         """Send an order that is durable already, and follow it to its end.
 
-        The gate is asked right before the wire. An unclear send is never repeated here: only the venue's evidence,
-        asked for by client order id, says how it ended.
+        The gate is asked right before the wire; an order that got there later than `not_after` stays here. An unclear
+        send is never repeated: only the venue's evidence, asked for by client order id, says how it ended.
         """
-        limit = self._desk.refusal(order)
-        if limit is not None:
-            await self._unsent(order, SAFETY_CONSTRAINT, limit)
-            return Attempt(sent=False)
-        venue = self._venues.get(order.mode)
-        if venue is None:
-            await self._unsent(order, NO_CREDENTIALS, f"no credentials for {order.mode} orders of this account")
+        stopped = self._stopped(order, not_after)
+        if stopped is not None:
+            await self._unsent(order, *stopped)
             return Attempt(sent=False)
         self._in_flight[order.id] = order
         try:
-            outcome = await venue.submit(order, stages)
+            outcome = await self._submit(order, stages)
             await self._record(order, outcome, stages)
-            match outcome:
-                case Rejected():
-                    return Attempt(sent=True, refusal=outcome)
-                case Accepted() | Unknown():
-                    settled = await self._settlement.finish(order, stages.sent_at or self._clock.now())
-                    return Attempt(sent=True, result=settled.result, spent=settled.spent)
+            if isinstance(outcome, Rejected):
+                return Attempt(sent=True, refusal=outcome)
+            sent_at = stages.sent_at or self._clock.now()
+            settled = await self._settlement.finish(order, sent_at, accepted=isinstance(outcome, Accepted))
+            return Attempt(sent=True, result=settled.result, spent=settled.spent)
         finally:
             self._in_flight.pop(order.id, None)
 
+    def _stopped(self, order: Order, not_after: datetime | None) -> tuple[str, str] | None:
+        """Code and reason why an order may not go out now, or None."""
+        limit = self._desk.refusal(order)
+        if limit is not None:
+            return SAFETY_CONSTRAINT, limit
+        if order.mode not in self._venues:
+            return NO_CREDENTIALS, f"no credentials for {order.mode} orders of this account"
+        if not_after is not None and self._clock.now() > not_after:
+            return STALE, f"it was ready only after its deadline, {not_after.isoformat()}"
+        return None
+
+    async def _submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
+        try:
+            async with asyncio.timeout(SEND_LIMIT_S):
+                return await self._venues[order.mode].submit(order, stages)
+        except TimeoutError:
+            return Unknown(reason=f"the send did not return within {SEND_LIMIT_S:g} s")
+
     async def cancel_in_flight(self) -> None:
-        """Ask the venue to cancel every entry that is not settled yet. What it filled meanwhile is settled as usual."""
-        for order in [order for order in self._in_flight.values() if order.purpose is Purpose.ENTRY]:
-            try:
-                await self._venues[order.mode].cancel(order)
-            except (VenueUnavailable, VenueRefused) as error:
-                self._journal.event(
-                    "error",
-                    "trading",
-                    f"the order for {order.symbol} could not be cancelled: {error}",
-                    order_id=str(order.id),
-                )
+        """Ask the venue to cancel every entry that is not settled yet, all at once and not for longer than 2 s. What
+        it filled meanwhile is settled as usual."""
+        entries = [order for order in self._in_flight.values() if order.purpose is Purpose.ENTRY]
+        await asyncio.gather(*(self._cancel(order) for order in entries))
+
+    async def _cancel(self, order: Order) -> None:
+        try:
+            await asked(self._venues[order.mode].cancel(order), what="a cancel", within_s=CANCEL_LIMIT_S)
+        except (VenueUnavailable, VenueRefused) as error:
+            self._journal.event(
+                "error",
+                "trading",
+                f"the order for {order.symbol} could not be cancelled: {error}",
+                order_id=str(order.id),
+            )
 
     async def _record(self, order: Order, outcome: SubmitOutcome, stages: StageTimes) -> None:
         latency = latency_ms(stages)
@@ -183,6 +207,12 @@ class Dispatcher:
             self._journal,
             f"the stop of order {order.id}",
         )
+
+
+def refuse_fenced_out(result: IntentResult, account_id: AccountId) -> None:
+    """Raise FencedOut when the ledger says that another engine owns the account."""
+    if result is IntentResult.FENCED_OUT:
+        raise FencedOut(f"another engine owns account {account_id} now")
 
 
 def latency_ms(stages: StageTimes) -> Decimal | None:

@@ -1,22 +1,23 @@
 """Entries: from a decided listing to its last attempt."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import structs
 
 from signalbox.domain.configuration import BotConfiguration, OrderStyle
 from signalbox.domain.decisions import Intent, IntentResult
-from signalbox.domain.errors import FencedOut, InvariantError, LedgerUnavailable, VenueRefused, VenueUnavailable
+from signalbox.domain.errors import InvariantError, LedgerUnavailable, VenueRefused, VenueUnavailable
 from signalbox.domain.market import BookTicker
-from signalbox.domain.money import ZERO
+from signalbox.domain.money import ZERO, total
 from signalbox.domain.order_shapes import OrderShape, ioc_shape
-from signalbox.domain.orders import Order, OrderType, RefusalKind, StageTimes
+from signalbox.domain.orders import Order, OrderType, RefusalKind, Rejected, StageTimes
 from signalbox.domain.ports import Clock, EventSink, Ledger, MarketData
 from signalbox.domain.signals import ListingSignal
+from signalbox.engine.asking import asked
 from signalbox.engine.desk import Desk
-from signalbox.engine.dispatch import LEDGER_UNAVAILABLE, Attempt, Dispatcher
+from signalbox.engine.dispatch import LEDGER_UNAVAILABLE, Attempt, Dispatcher, refuse_fenced_out
 from signalbox.engine.persist import persist
 from signalbox.engine.settlement import Settlement
 
@@ -57,21 +58,25 @@ class Entries:
             return
         if intent.signal is None:
             raise InvariantError(f"entry {intent.decision.id} has no signal")
-        last, spent = await self._attempts(intent.order, intent.stages, intent.signal, configuration)
+        sent, spent = await self._attempts(intent.order, intent.stages, intent.signal, configuration)
+        await self._end_reservation(intent, spent)
+        if sent:
+            self._desk.settle(intent.order, spent)
+        else:
+            self._desk.release(intent.order)
+
+    async def _end_reservation(self, intent: Intent, spent: Decimal) -> None:
         now = self._clock.now()
         await persist(
             lambda: self._ledger.settle_reservation(intent.decision.id, spent=spent, at=now),
             self._journal,
             f"the reservation of decision {intent.decision.id}",
         )
-        if last.sent:
-            self._desk.settle(intent.order, spent)
-        else:
-            self._desk.release(intent.order)
 
     async def _record_only(self, intent: Intent) -> None:
         """Skips and blocks leave nothing but their record."""
-        await persist(lambda: self._ledger.commit(intent), self._journal, f"decision {intent.decision.id}")
+        result = await persist(lambda: self._ledger.commit(intent), self._journal, f"decision {intent.decision.id}")
+        refuse_fenced_out(result, intent.decision.account_id)
         if intent.blocked is not None:
             self._journal.event(
                 "warning",
@@ -92,12 +97,7 @@ class Entries:
             return True
         self._desk.release(order)
         if result is None:
-            now = self._clock.now()
-            await persist(
-                lambda: self._ledger.settle_reservation(intent.decision.id, spent=ZERO, at=now),
-                self._journal,
-                f"the reservation of decision {intent.decision.id}",
-            )
+            await self._end_reservation(intent, ZERO)
         elif result is IntentResult.KILL_SWITCH:
             self._desk.kill_switch = True
             again = self._desk.on_listing(signal, configuration, received_ns=self._clock.monotonic_ns())
@@ -106,17 +106,23 @@ class Entries:
 
     async def _attempts(
         self, first: Order, stages: StageTimes, signal: ListingSignal, configuration: BotConfiguration
-    ) -> tuple[Attempt, Decimal]:
-        order, spent = first, ZERO
+    ) -> tuple[bool, Decimal]:
+        """Try until it is bought or over. True when anything was sent, and what was spent."""
+        order, sent, spent, deadline = first, False, ZERO, signal.freshness_deadline
+        previous: RefusalKind | None = None
         while True:
-            attempt = await self._dispatcher.attempt(order, stages)
-            spent += attempt.spent
-            shape = await self._next_shape(order, attempt, signal.freshness_deadline, configuration)
+            attempt = await self._dispatcher.attempt(order, stages, not_after=deadline)
+            sent, spent = sent or attempt.sent, total((spent, attempt.spent))
+            kind = _why_not(attempt)
+            if kind is None or order.attempt >= MAX_ATTEMPTS or kind is previous is RefusalKind.CLOCK:
+                return sent, spent
+            previous = kind
+            shape = await self._next_shape(order, kind, attempt.refusal, deadline, configuration)
             if shape is None:
-                return attempt, spent
+                return sent, spent
             order = self._desk.next_attempt(order, shape)
             if not await self._follow_up(order):
-                return attempt, spent
+                return sent, spent
             now = self._clock.at(self._clock.monotonic_ns())
             stages = structs.replace(stages, decided_at=now, durable_at=now, sent_at=None, acknowledged_at=None)
 
@@ -132,38 +138,39 @@ class Entries:
                 f"the stop of order {order.id}",
             )
             return False
-        if result is IntentResult.FENCED_OUT:
-            raise FencedOut(f"another engine owns account {order.account_id} now")
+        refuse_fenced_out(result, order.account_id)
+        if result is IntentResult.KILL_SWITCH:
+            self._desk.kill_switch = True
         return result is IntentResult.INSERTED
 
     async def _next_shape(
-        self, order: Order, attempt: Attempt, deadline: datetime, configuration: BotConfiguration
+        self,
+        order: Order,
+        kind: RefusalKind,
+        refusal: Rejected | None,
+        deadline: datetime,
+        configuration: BotConfiguration,
     ) -> OrderShape | None:
-        """How to try again, or None when this was the last attempt."""
-        if not attempt.sent or attempt.filled or order.attempt >= MAX_ATTEMPTS:
-            return None
-        refusal = attempt.refusal
-        kind = refusal.kind if refusal else RefusalKind.ORDER_TYPE
-        if kind in {RefusalKind.NOT_OPEN_YET, RefusalKind.THROTTLED}:
-            pause = refusal.retry_after_s if refusal and refusal.retry_after_s else RETRY_INTERVAL_S
-            await asyncio.sleep(pause)
-        if self._clock.now() > deadline or self._desk.refusal(order) is not None:
-            return None
-        match kind:
-            case RefusalKind.NOT_OPEN_YET | RefusalKind.THROTTLED | RefusalKind.CLOCK:
-                return OrderShape(
-                    order_type=order.order_type,
-                    time_in_force=order.time_in_force,
-                    quote_amount=order.quote_amount,
-                    quantity=order.quantity,
-                    limit_price=order.limit_price,
-                )
-            case RefusalKind.ORDER_TYPE if order.order_type is OrderType.MARKET:
-                return await self._limit_shape(order, configuration, None)
-            case RefusalKind.PRICE:
-                return await self._limit_shape(order, configuration, refusal.price_cap if refusal else None)
-            case _:
+        """How to try again, or None when that was the last attempt. Never answers after the deadline."""
+        if kind in _REPEATED:
+            pause_s = max(RETRY_INTERVAL_S, (refusal.retry_after_s or 0.0) if refusal else 0.0)
+            if self._clock.now() + timedelta(seconds=pause_s) > deadline:
                 return None
+            await asyncio.sleep(pause_s)
+        left_s = (deadline - self._clock.now()).total_seconds()
+        if left_s < 0 or self._desk.refusal(order) is not None:
+            return None
+        same = _shape_of(order)
+        if kind in _REPEATED:
+            return same
+        if kind is RefusalKind.ORDER_TYPE and order.order_type is not OrderType.MARKET:
+            return None
+        try:
+            async with asyncio.timeout(left_s):
+                shape = await self._limit_shape(order, configuration, refusal.price_cap if refusal else None)
+        except TimeoutError:
+            return None
+        return None if shape == same else shape
 
     async def _limit_shape(
         self, order: Order, configuration: BotConfiguration, price_cap: Decimal | None
@@ -184,7 +191,34 @@ class Entries:
 
     async def _ticker(self, symbol: str) -> BookTicker | None:
         try:
-            return await self._market.book_ticker(symbol)
+            return await asked(self._market.book_ticker(symbol), what=f"the price of {symbol}")
         except (VenueUnavailable, VenueRefused) as error:
             self._journal.health("prices", "degraded", symbol=symbol, reason=str(error))
             return None
+
+
+_REPEATED = frozenset({RefusalKind.NOT_OPEN_YET, RefusalKind.THROTTLED, RefusalKind.CLOCK})
+"""Refusals after which the same order may be sent again, after a pause. A clock that is refused twice in a row stays
+wrong."""
+
+_REPRICED = frozenset({RefusalKind.ORDER_TYPE, RefusalKind.PRICE})
+"""Refusals after which another kind of order, or another price, may be tried."""
+
+
+def _why_not(attempt: Attempt) -> RefusalKind | None:
+    """What to do something about, or None when the entry is over. A market order that ended without a fill counts as
+    one that the venue does not take."""
+    if not attempt.sent or attempt.filled:
+        return None
+    kind = attempt.refusal.kind if attempt.refusal else RefusalKind.ORDER_TYPE
+    return kind if kind in _REPEATED | _REPRICED else None
+
+
+def _shape_of(order: Order) -> OrderShape:
+    return OrderShape(
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        quote_amount=order.quote_amount,
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+    )

@@ -23,11 +23,15 @@ from signalbox.domain.orders import (
 )
 from signalbox.domain.ports import Clock, EventSink, Ledger, MarketData, OrderVenue
 from signalbox.domain.positions import Position, UniqueFills, apply_fill
+from signalbox.engine.asking import asked
 from signalbox.engine.desk import Desk
 from signalbox.engine.persist import persist
 
 VISIBILITY_WINDOW = timedelta(seconds=5)
 """A venue's "not found" counts only after this long: a just placed order can be missing for a moment."""
+
+ACCEPTED_WINDOW = timedelta(seconds=60)
+"""The same for an order that the venue said it had taken: its look-ups contradict it, so they must do so for longer."""
 
 FILLS_WINDOW = timedelta(seconds=30)
 """An order can be final before its trades are listed; after this long the wait is reported as degraded."""
@@ -63,29 +67,34 @@ class Settlement:
         self._clock = clock
         self._journal = journal
 
-    async def finish(self, order: Order, sent_at: datetime) -> Settled:
-        """Wait until the venue says how a sent order ended, then write it down. Repeating it changes nothing."""
-        evidence = await self.evidence(order, sent_at)
+    async def finish(self, order: Order, sent_at: datetime, *, accepted: bool = False) -> Settled:
+        """Wait until the venue says how a sent order ended, then write it down. Repeating it changes nothing.
+
+        `accepted`: the venue had said that it took the order.
+        """
+        evidence = await self.evidence(order, sent_at, accepted=accepted)
         if evidence.state is EvidenceState.NOT_FOUND:
             return await self._record(order, evidence, [])
         fills = await self._all_fills(order, evidence) if evidence.executed_quantity else []
         return await self._record(order, evidence, fills)
 
-    async def evidence(self, order: Order, sent_at: datetime) -> OrderEvidence:
+    async def evidence(self, order: Order, sent_at: datetime, *, accepted: bool = False) -> OrderEvidence:
         """Ask by our client order id until the venue gives a final answer, however long that takes.
 
         NOT_FOUND is final only after the visibility window.
         """
         delays = backoff(first_s=0.02, longest_s=2.0)
+        window = ACCEPTED_WINDOW if accepted else VISIBILITY_WINDOW
         while True:
             try:
-                evidence = await self._venues[order.mode].find_order(order)
+                evidence = await asked(self._venues[order.mode].find_order(order), what=f"order {order.id}")
             except (VenueUnavailable, VenueRefused) as error:
                 self._journal.health("order_query", "degraded", order_id=str(order.id), reason=str(error))
             else:
                 self._journal.health("order_query", "running")
-                over = self._clock.now() - sent_at > VISIBILITY_WINDOW
-                if evidence.is_final or (evidence.state is EvidenceState.NOT_FOUND and over):
+                if evidence.is_final:
+                    return evidence
+                if evidence.state is EvidenceState.NOT_FOUND and self._clock.now() - sent_at > window:
                     return evidence
             await asyncio.sleep(next(delays))
 
@@ -97,7 +106,7 @@ class Settlement:
             if known is not None:
                 return known
             try:
-                found = await self._market.instrument(symbol)
+                found = await asked(self._market.instrument(symbol), what=f"the rules of {symbol}")
             except (VenueUnavailable, VenueRefused) as error:
                 self._journal.health("market_rules", "degraded", symbol=symbol, reason=str(error))
                 found = None
@@ -113,7 +122,8 @@ class Settlement:
         started = self._clock.now()
         while True:
             try:
-                unique.add(await self._venues[order.mode].fills(order, evidence.exchange_order_id or ""))
+                fills = self._venues[order.mode].fills(order, evidence.exchange_order_id or "")
+                unique.add(await asked(fills, what=f"the fills of order {order.id}"))
             except (VenueUnavailable, VenueRefused) as error:
                 self._journal.health("fills_query", "degraded", order_id=str(order.id), reason=str(error))
             quantity, _, _ = unique.totals()
@@ -186,5 +196,6 @@ def _after_fills(before: Position, fills: Sequence[Fill], instrument: Instrument
     for fill in fills:
         position = apply_fill(position, fill, quote_asset=instrument.quote, base_asset=instrument.base)
     if position.quantity < instrument.lot_size:
-        position = structs.replace(position, closed_at=now)
+        # fills carry the venue's time, which may be ahead of ours
+        position = structs.replace(position, closed_at=max(now, position.opened_at))
     return position

@@ -1,0 +1,404 @@
+# ruff: noqa: ARG002 - a fake takes all that its port takes
+"""Ports in memory: a clock, ids, a journal, and a venue whose answers are scripted. The ledger is in fake_ledger."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from tests.unit.domain import examples
+from tests.unit.engine.fake_ledger import FakeDatabase
+
+from signalbox.domain.configuration import Account
+from signalbox.domain.ids import ClientOrderId
+from signalbox.domain.instruments import Instrument
+from signalbox.domain.market import BookTicker, OrderBook
+from signalbox.domain.orders import (
+    Accepted,
+    EvidenceState,
+    Fill,
+    Mode,
+    Order,
+    OrderEvidence,
+    RefusalKind,
+    Rejected,
+    Side,
+    StageTimes,
+    SubmitOutcome,
+    Unknown,
+)
+from signalbox.domain.ports import EventSink, FeedIntervals
+from signalbox.domain.signals import DetectionSource, Sighting
+from signalbox.engine.account import AccountVenues
+
+START = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)
+PRICE = Decimal("0.5")
+FEE = Decimal("0.001")
+NEVER = timedelta(days=365)
+
+
+class ManualClock:
+    """Wall and monotonic time, both the event loop's (virtual) time."""
+
+    def _elapsed(self) -> float:
+        return asyncio.get_running_loop().time() - 1000.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._elapsed())
+
+    def monotonic_ns(self) -> int:
+        return round(self._elapsed() * 1_000_000_000)
+
+    def at(self, monotonic_ns: int) -> datetime:
+        return START + timedelta(microseconds=monotonic_ns // 1000)
+
+
+class CountingIds:
+    """1, 2, 3 …; `first` keeps two processes apart."""
+
+    def __init__(self, first: int = 1) -> None:
+        self._next = first
+
+    def new_id(self) -> UUID:
+        self._next += 1
+        return UUID(int=self._next)
+
+
+class MemoryJournal:
+    """Keeps what was told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, dict[str, Any]]] = []
+        self.states: dict[str, str] = {}
+
+    def event(self, level: str, category: str, message: str, **details: Any) -> None:
+        self.events.append((level, message, details))
+
+    def health(self, component: str, status: str, **details: Any) -> None:
+        self.states[component] = status
+
+    def told(self, text: str) -> bool:
+        """True when some event says so."""
+        return any(text in message for _, message, _ in self.events)
+
+
+class Answer(Struct, kw_only=True):
+    """How the venue takes one order.
+
+    `outcome` is what `submit` answers; `taken` whether the venue has the order all the same; `filled` the part of it
+    that is executed; `open_for` how long it stays open; `seen_after` when it becomes visible to look-ups;
+    `before` runs while the order is on its way.
+    """
+
+    outcome: str = "accepted"
+    taken: bool = True
+    filled: Decimal = Decimal(1)
+    open_for: timedelta = timedelta(0)
+    seen_after: timedelta = timedelta(0)
+    kind: RefusalKind = RefusalKind.TERMINAL
+    price_cap: Decimal | None = None
+    retry_after_s: float | None = None
+    before: Callable[[], Awaitable[object]] | None = None
+
+
+def accepted(filled: str = "1", **changes: Any) -> Answer:
+    """Taken, and executed to this part."""
+    return Answer(filled=Decimal(filled), **changes)
+
+
+def refused(kind: RefusalKind, **changes: Any) -> Answer:
+    """Surely not taken."""
+    return Answer(outcome="rejected", kind=kind, taken=False, **changes)
+
+
+def unknown(*, taken: bool, **changes: Any) -> Answer:
+    """No clear answer; whether the venue has the order only a look-up tells."""
+    return Answer(outcome="unknown", taken=taken, **changes)
+
+
+class _Booked(Struct, kw_only=True):
+    order: Order
+    exchange_order_id: str
+    evidence: OrderEvidence
+    fills: list[Fill]
+    final_at: datetime
+    seen_at: datetime
+
+
+class FakeVenue:
+    """An OrderVenue. Unscripted orders are accepted and filled at the market's price."""
+
+    fill_model: str | None = "fake"
+
+    def __init__(self, database: FakeDatabase, market: "FakeMarket", clock: ManualClock) -> None:
+        self._db = database
+        self._market = market
+        self._clock = clock
+        self.answers: list[Answer] = []
+        self.answers_for: dict[str, list[Answer]] = defaultdict(list)
+        self.sent: list[Order] = []
+        self.arrived = asyncio.Event()
+        self.violations: list[str] = []
+        self.cancelled: list[Order] = []
+        self.find_error: Exception | None = None
+        self.fills_error: Exception | None = None
+        self.credentials_error: Exception | None = None
+        self.cancel_hangs = False
+        self.closed = False
+        self.gate: Callable[[Order], str | None] | None = None
+        self._book: dict[ClientOrderId, _Booked] = {}
+
+    async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
+        self._inspect(order)
+        self.sent.append(order)
+        self.arrived.set()
+        stages.sent_at = self._clock.now()
+        answer = self._answer(order)
+        number = str(len(self.sent))
+        if answer.taken:
+            self._take(order, answer, number)
+        await asyncio.sleep(0.01)
+        if answer.before is not None:
+            await answer.before()
+        stages.acknowledged_at = self._clock.now()
+        if answer.outcome == "accepted":
+            return Accepted(exchange_order_id=number, response={"orderId": number})
+        if answer.outcome == "unknown":
+            return Unknown(reason="no answer")
+        return Rejected(
+            code=answer.kind.name,
+            message=f"refused: {answer.kind}",
+            kind=answer.kind,
+            response={},
+            price_cap=answer.price_cap,
+            retry_after_s=answer.retry_after_s,
+        )
+
+    def _answer(self, order: Order) -> Answer:
+        if self.answers_for[order.symbol]:
+            return self.answers_for[order.symbol].pop(0)
+        return self.answers.pop(0) if self.answers else Answer()
+
+    def _inspect(self, order: Order) -> None:
+        """What must be true of every order that arrives."""
+        row = self._db.orders.get(order.id)
+        if row is None:
+            self.violations.append(f"{order.symbol}: sent without a durable intent")
+        if any(other.client_order_id == order.client_order_id for other in self.sent):
+            self.violations.append(f"{order.symbol}: sent twice under one client order id")
+        if self.gate is not None and (reason := self.gate(order)) is not None:
+            self.violations.append(f"{order.symbol}: {reason}")
+
+    def _take(self, order: Order, answer: Answer, number: str) -> None:
+        price = order.limit_price if order.limit_price is not None else self._market.price(order.symbol)
+        asked = order.quantity if order.quantity is not None else (order.quote_amount or Decimal(0)) / price
+        quantity = (asked * answer.filled).quantize(Decimal("0.01"), rounding=ROUND_DOWN)
+        now = self._clock.now()
+        fills = [self._fill(order, number, quantity, price, now)] if quantity else []
+        state = (
+            EvidenceState.CANCELLED
+            if not quantity
+            else EvidenceState.FILLED
+            if answer.filled == 1
+            else EvidenceState.PARTIALLY_CANCELLED
+        )
+        self._book[order.client_order_id] = _Booked(
+            order=order,
+            exchange_order_id=number,
+            evidence=OrderEvidence(
+                state=state,
+                exchange_order_id=number,
+                executed_quantity=quantity,
+                executed_quote=quantity * price,
+            ),
+            fills=fills,
+            final_at=now + answer.open_for,
+            seen_at=now + answer.seen_after,
+        )
+
+    @staticmethod
+    def _fill(order: Order, number: str, quantity: Decimal, price: Decimal, now: datetime) -> Fill:
+        return examples.fill(
+            f"T{number}",
+            str(quantity),
+            str(price),
+            side=order.side,
+            symbol=order.symbol,
+            fee=quantity * price * FEE,
+            filled_at=now,
+        )
+
+    async def find_order(self, order: Order) -> OrderEvidence:
+        await asyncio.sleep(0.005)
+        if self.find_error is not None:
+            raise self.find_error
+        booked = self._book.get(order.client_order_id)
+        if booked is None or self._clock.now() < booked.seen_at:
+            return OrderEvidence(state=EvidenceState.NOT_FOUND)
+        if self._clock.now() < booked.final_at:
+            return OrderEvidence(state=EvidenceState.OPEN, exchange_order_id=booked.exchange_order_id)
+        return booked.evidence
+
+    async def fills(self, order: Order, exchange_order_id: str) -> Sequence[Fill]:
+        await asyncio.sleep(0.005)
+        if self.fills_error is not None:
+            raise self.fills_error
+        return self._book[order.client_order_id].fills
+
+    async def cancel(self, order: Order) -> None:
+        if self.cancel_hangs:
+            await asyncio.Event().wait()
+        self.cancelled.append(order)
+
+    async def check_credentials(self) -> None:
+        await asyncio.sleep(0)
+        if self.credentials_error is not None:
+            raise self.credentials_error
+
+    async def warm(self) -> None:
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def bought(self) -> Decimal:
+        """Quote that buys took from the account, fees included, as the venue knows it."""
+        return sum(
+            (
+                fill.quote_quantity + fill.fee
+                for booked in self._book.values()
+                if booked.order.side is Side.BUY
+                for fill in booked.fills
+            ),
+            Decimal(0),
+        )
+
+    def holdings(self) -> dict[str, Decimal]:
+        """Base held by symbol, as the venue knows it; symbols that are flat are left out."""
+        held: dict[str, Decimal] = defaultdict(Decimal)
+        for booked in self._book.values():
+            sign = 1 if booked.order.side is Side.BUY else -1
+            held[booked.order.symbol] += sign * sum((fill.quantity for fill in booked.fills), Decimal(0))
+        return {symbol: quantity for symbol, quantity in held.items() if quantity}
+
+
+class FakeMarket:
+    """MarketData with a fixed price for everything, unless told otherwise."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.prices: dict[str, Decimal | None] = {}
+        self.known: dict[str, Instrument] = {}
+        self.unknown: set[str] = set()
+        self.error: Exception | None = None
+        self.hangs = False
+        self.closed = False
+
+    def price(self, symbol: str) -> Decimal:
+        """The market's price."""
+        return self.prices.get(symbol) or PRICE
+
+    async def _enter(self) -> None:
+        await asyncio.sleep(0.002)
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.error is not None:
+            raise self.error
+
+    async def instruments(self) -> Sequence[Instrument]:
+        await self._enter()
+        return list(self.known.values())
+
+    async def instrument(self, symbol: str) -> Instrument | None:
+        await self._enter()
+        if symbol in self.unknown:
+            return None
+        return self.known.get(symbol) or examples.instrument(symbol, taker_rate=FEE)
+
+    async def book_ticker(self, symbol: str) -> BookTicker:
+        await self._enter()
+        price = self.prices.get(symbol, PRICE)
+        return BookTicker(
+            symbol=symbol,
+            bid=price,
+            bid_quantity=Decimal(1000),
+            ask=price,
+            ask_quantity=Decimal(1000),
+            received_at=self._clock.now(),
+        )
+
+    async def order_book(self, symbol: str, depth: int) -> OrderBook:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeFeed:
+    """A ListingFeed that shows what a test tells it to."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._on_sighting: Callable[[Sighting], None] | None = None
+        self.running = asyncio.Event()
+        self.error: Exception | None = None
+        self.hangs = False
+
+    async def known_symbols(self) -> frozenset[str]:
+        await asyncio.sleep(0)
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.error is not None:
+            raise self.error
+        return frozenset({"OLDUSDT"})
+
+    async def run(self, on_sighting: Callable[[Sighting], None], *, intervals: FeedIntervals) -> None:
+        self._on_sighting = on_sighting
+        self.running.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._on_sighting = None
+            self.running.clear()
+
+    def show(self, symbol: str, **changes: Any) -> None:
+        """A source saw a new symbol. Nobody hears of it while the feed is not watched."""
+        if self._on_sighting is not None:
+            self._on_sighting(self.sighting(symbol, **changes))
+
+    def sighting(self, symbol: str, **changes: Any) -> Sighting:
+        """What a source would say now."""
+        values: dict[str, Any] = {
+            "symbol": symbol,
+            "source": DetectionSource.TICKER_DIFF,
+            "seen_at": self._clock.now(),
+            "received_ns": self._clock.monotonic_ns(),
+        }
+        return Sighting(**{**values, **changes})
+
+
+class FakeVenues:
+    """A VenueFactory that hands out the same fakes each time."""
+
+    def __init__(self, venues: AccountVenues) -> None:
+        self.venues = venues
+        self.error: Exception | None = None
+        self.hangs = False
+        self.opened = 0
+
+    async def open(self, account: Account, journal: EventSink) -> AccountVenues:
+        self.opened += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.error is not None:
+            raise self.error
+        return self.venues
+
+
+def modes_of(venue: FakeVenue, *, live: bool) -> dict[Mode, Any]:
+    """The venue under the modes that it serves."""
+    return {Mode.SIMULATION: venue, Mode.LIVE: venue} if live else {Mode.SIMULATION: venue}
