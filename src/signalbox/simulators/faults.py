@@ -22,6 +22,7 @@ FaultKind = Literal[
     "challenge_page",  # HTTP 403 with an HTML page
     "push_missing",  # a websocket push is left out
     "push_duplicated",  # a websocket push comes twice
+    "push_delayed",  # a websocket push waits `latency_ms` and so may be overtaken by later ones
     "push_malformed",  # a websocket push is not decodable
     "disconnect",  # the websocket is cut instead of a push
     "partial_fill",  # a taking order finds only `percent_filled` of what is there

@@ -246,3 +246,14 @@ async def test_m64_opening_is_pushed_on_deals_without_a_request(start_venue: Sta
         assert (await socket.subscribe(channel))["msg"] == channel
         venue.advance(5_000)
         assert (await socket.push())[3] == [b"NEWUSDT"]
+
+
+async def test_m65_a_delayed_push_is_overtaken(venue: Venue) -> None:
+    """M65: pushes may arrive in another order than they happened."""
+    async with venue.client.socket(f"?listenKey={await listen_key(venue)}") as socket:
+        await socket.subscribe(ORDERS)
+        fault = {"kind": "push_delayed", "target": ORDERS, "latency_ms": 50}
+        await venue.client.control("faults", {"faults": [fault]})
+        await venue.client.order(BUY_25)
+        statuses = [read_fields((await socket.push())[304][0])[15] for _ in range(2)]
+        assert statuses == [[2], [1]], "FILLED before NEW"

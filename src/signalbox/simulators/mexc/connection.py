@@ -1,7 +1,6 @@
 """One websocket connection: its subscriptions, its outgoing queue, and when it is closed for silence."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -38,7 +37,7 @@ class FirstFrame:
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """Owned by the hub. `send` only queues; a task of the connection writes."""
+    """Owned by the hub. `send` only queues; a task of the connection writes, in the order of the queue."""
 
     number: int
     socket: web.WebSocketResponse
@@ -58,14 +57,23 @@ class Connection:
 
     def send(self, frame: Frame) -> None:
         """Queue a frame; a client that reads too slowly is cut off. Push faults strike here."""
+        if isinstance(frame.data, str):
+            self._put(frame)
+            return
+        if self.faults.take("push_malformed", frame.channel):
+            frame = Frame(b"\xff\xff\xff" + frame.data[: len(frame.data) // 2], frame.channel)
+        delayed = self.faults.take("push_delayed", frame.channel)
         for _ in range(self._copies(frame)):
-            if isinstance(frame.data, bytes) and self.faults.take("push_malformed", frame.channel):
-                frame = Frame(b"\xff\xff\xff" + frame.data[: len(frame.data) // 2], frame.channel)
-            try:
-                self._queue.put_nowait(frame)
-            except asyncio.QueueFull:
-                self.cut()
-                return
+            if delayed is None:
+                self._put(frame)
+            else:
+                asyncio.get_running_loop().call_later(delayed.latency_ms / 1000, self._put, frame)
+
+    def _put(self, frame: Frame) -> None:
+        try:
+            self._queue.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.cut()
 
     def acknowledge(self, identifier: object, message: str) -> None:
         """Queue a JSON acknowledgement."""
@@ -85,12 +93,15 @@ class Connection:
             frame = await self._queue.get()
             if frame.fresh:
                 self._note(frame)
-            with contextlib.suppress(ConnectionError):
+            try:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     if isinstance(frame.data, bytes):
                         await self.socket.send_bytes(frame.data)
                     else:
                         await self.socket.send_str(frame.data)
+            except (ConnectionError, TimeoutError):
+                self.cut()  # the reader sees the end and cleans up
+                return
             self.last_active_s = loop.time()
 
     async def read(self, on_text: Callable[["Connection", str], None], ping_answered: Callable[[], bool]) -> None:
@@ -102,8 +113,6 @@ class Connection:
                 await self.socket.pong(message.data)
 
     def _copies(self, frame: Frame) -> int:
-        if isinstance(frame.data, str):
-            return 1
         if self.faults.take("disconnect", frame.channel):
             self.cut()
             return 0

@@ -81,7 +81,7 @@ class Exchange:
 
     def trading_pairs(self, now_ms: int) -> list[Pair]:
         """All pairs that have traded, brought up to date."""
-        self._open_waiting(now_ms)
+        self.open_waiting(now_ms)
         live = [pair for pair in self.pairs.values() if pair.opened and pair.phase(now_ms) is not Phase.GONE]
         for pair in live:
             self.catch_up(pair, now_ms)
@@ -103,7 +103,7 @@ class Exchange:
         """
         while self._later and self._later[0][0] <= now_ms:
             heappop(self._later)[2](now_ms)
-        self._open_waiting(now_ms)
+        self.open_waiting(now_ms)
         if now_ms >= self._next_sweep_ms:
             self._next_sweep_ms = now_ms + SWEEP_EVERY_MS
             self.trading_pairs(now_ms)
@@ -127,6 +127,11 @@ class Exchange:
             if step is not None:
                 due.append(step)
         return min(due)
+
+    def open_waiting(self, now_ms: int) -> None:
+        """Open, move or cancel every waiting listing for which that is due."""
+        for pair in list(self._waiting.values()):
+            self._open_if_due(pair, now_ms)
 
     def do_at(self, due_ms: int, action: Callable[[int], None]) -> None:
         """Run `action(now_ms)` at a later time of the exchange."""
@@ -182,10 +187,6 @@ class Exchange:
 
     def _interesting(self) -> set[str]:
         return {*self.watched(), *self.orders.symbols_with_open_orders()}
-
-    def _open_waiting(self, now_ms: int) -> None:
-        for pair in list(self._waiting.values()):
-            self._open_if_due(pair, now_ms)
 
     def _open_if_due(self, pair: Pair, now_ms: int) -> None:
         pair.timetable.apply_moves(now_ms)

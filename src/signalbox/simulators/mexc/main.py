@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TextIO
 
 import msgspec
@@ -63,9 +63,19 @@ async def _run(options: SimulatorOptions, out: TextIO) -> None:
     try:
         out.write(ready_line(simulator) + "\n")
         out.flush()
-        await stop.wait()
+        await _first_of(stop.wait(), simulator.wait_failed())
     finally:
         await simulator.close()
+
+
+async def _first_of(*waits: Coroutine[object, object, object]) -> None:
+    """Wait for the first of these, end the others, and raise what the first one raised."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

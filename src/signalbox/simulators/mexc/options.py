@@ -119,6 +119,7 @@ class Switches(_Options, frozen=True):
     # MARKET orders
     market_orders_off: bool = False
     market_band: Decimal = Decimal("0.05")
+    market_band_is_percent_price: bool = False
     market_reference: Literal["last", "opposite"] = "last"
     market_underfill_says_filled: bool = False
     empty_book: Literal["refuse", "cancel"] = "refuse"

@@ -151,7 +151,7 @@ def _market_terms(pair: Pair, request: OrderRequest, now_ms: int, switches: Swit
     if switches.market_reference == "opposite":
         best = pair.book.best(request.side.opposite)
         reference = best[0] if best is not None else reference
-    band = rules.market_band if rules.market_band is not None else switches.market_band
+    band = _market_band(pair, switches)
     factor = 1 + band if request.side is Side.BUY else 1 - band
     price = max(truncate(reference * factor, rules.price_scale), rules.tick)
     cap = opening_cap(pair, now_ms)
@@ -167,6 +167,15 @@ def _market_terms(pair: Pair, request: OrderRequest, now_ms: int, switches: Swit
     _check_decimals(quantity, rules.quantity_scale)
     _check_notional(pair, quantity * reference, rules.max_notional_market)
     return Terms(price, quantity)
+
+
+def _market_band(pair: Pair, switches: Switches) -> Decimal:
+    """The pair's own band, or its PERCENT_PRICE_BY_SIDE ratio, or the one for all pairs."""
+    if pair.rules.market_band is not None:
+        return pair.rules.market_band
+    if switches.market_band_is_percent_price and pair.rules.percent_price is not None:
+        return pair.rules.percent_price
+    return switches.market_band
 
 
 def _limit_terms(pair: Pair, request: OrderRequest, now_ms: int, switches: Switches) -> Terms:

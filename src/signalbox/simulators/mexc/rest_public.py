@@ -41,6 +41,7 @@ def time(call: Call) -> Json:
 def default_symbols(call: Call) -> Json:
     """Pairs open to API trading."""
     now = call.now_ms
+    call.exchange.open_waiting(now)
     names = [
         pair.symbol
         for pair in call.exchange.pairs.values()
@@ -58,6 +59,7 @@ def exchange_info(call: Call) -> Json:
         found = [call.exchange.find(name, call.now_ms) for name in symbols.split(",")]
         pairs = [pair for pair in found if pair is not None]
     else:
+        call.exchange.open_waiting(call.now_ms)
         pairs = list(call.exchange.pairs.values())
     return {
         "timezone": "CST",

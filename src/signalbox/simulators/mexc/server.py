@@ -97,17 +97,25 @@ class SimulatedMexc:
         self._port = int(self._runner.addresses[0][1])
         self._ticker = asyncio.create_task(self._tick())
 
+    async def wait_failed(self) -> None:
+        """Wait until the exchange's own work fails, and raise that error; a broken market must not look alive."""
+        if self._ticker is not None:
+            await asyncio.shield(self._ticker)
+
     async def close(self) -> None:
-        """Stop listening, close all connections. Safe to call twice."""
+        """Stop listening, close all connections. Safe to call twice.
+
+        Raises what made the exchange's own work fail, if it did.
+        """
         ticker, self._ticker = self._ticker, None
-        if ticker is not None:
-            ticker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ticker
         await self.hub.close()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+        if ticker is not None:
+            ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticker
 
     async def _tick(self) -> None:
         """Let the exchange do what is due, and sleep exactly until something is due again."""
