@@ -25,6 +25,8 @@ from signalbox.ledger.queries.status import HealthRow, StatusRow, health_rows, s
 HEARTBEAT_ALLOWED = timedelta(seconds=5)
 """A running engine writes a heartbeat every second; one that is older than this looks old."""
 
+_STOP_STRENGTH = (StopMode.ENTRIES, StopMode.CANCEL, StopMode.FLATTEN)
+
 
 class Overview(Struct, frozen=True, kw_only=True):
     """Runs and what they depend on, at one instant."""
@@ -82,7 +84,7 @@ async def start_bot(control: Control, *, account_label: str, configuration_refer
 
 
 async def stop_bot(control: Control, *, account_label: str, mode: StopMode = StopMode.ENTRIES) -> RunRow:
-    """Ask the account's active run to stop. A second call may ask for more (cancel, flatten), else it changes nothing.
+    """Ask the account's active run to stop. A second call may ask for more (cancel, flatten), never for less.
 
     Raises NotFoundError when nothing runs.
     """
@@ -92,7 +94,7 @@ async def stop_bot(control: Control, *, account_label: str, mode: StopMode = Sto
         if not active:
             raise NotFoundError(f"Account {account_label!r} has no active run: there is nothing to stop.")
         run = active[0]
-        if run.status is RunStatus.STOPPING and run.stop_mode is mode:
+        if run.stop_mode is not None and _STOP_STRENGTH.index(mode) <= _STOP_STRENGTH.index(run.stop_mode):
             return run
         await runs.ask_to_stop(session, run.id, mode)
         await control.record(

@@ -90,6 +90,8 @@ async def test_a_stop_asks_for_stopping_and_can_ask_for_more(ready: Control) -> 
     assert again == first
     more = await runs.stop_bot(ready, account_label="main", mode=StopMode.FLATTEN)
     assert more.stop_mode is StopMode.FLATTEN
+    less = await runs.stop_bot(ready, account_label="main", mode=StopMode.CANCEL)
+    assert less.stop_mode is StopMode.FLATTEN
     asked = [event.message for event in await records.list_events(ready) if event.message.startswith("stop")]
     assert asked == [
         "stop (flatten) of calm:1 on account main asked for",

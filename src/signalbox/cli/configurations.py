@@ -1,0 +1,214 @@
+"""`signalbox config`."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from msgspec import structs
+
+from signalbox.cli.groups import group
+from signalbox.cli.options import JsonFlag, amount
+from signalbox.cli.output import Column, decimals, print_json, stdout, table, times
+from signalbox.cli.session import ask
+from signalbox.control import configurations
+from signalbox.control.configurations import NewConfiguration
+from signalbox.control.context import Control
+from signalbox.domain.configuration import BotConfiguration, ListingSniperParameters, OrderStyle
+from signalbox.domain.errors import ConfigError
+from signalbox.domain.orders import Mode
+from signalbox.domain.positions import ExitPlan
+
+app = group("Bot configurations: create, list, show.", default="list")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="A new name, or a known one: then a new version is made.")],
+    based_on: Annotated[
+        str | None, typer.Option("--from", help="Start from NAME[:VERSION] instead of the defaults.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="Start from a JSON file, as 'config show --json' prints.")] = None,
+    mode: Annotated[Mode | None, typer.Option(help="Live also needs the account's settings.")] = None,
+    symbols: Annotated[
+        list[str] | None, typer.Option("--symbol", help="A pair or a pattern such as *USDT; may be repeated.")
+    ] = None,
+    deny: Annotated[list[str] | None, typer.Option(help="Never these pairs or patterns; may be repeated.")] = None,
+    quote_amount: Annotated[str | None, typer.Option(help="Spend per trade, quote currency.")] = None,
+    max_daily_spend: Annotated[str | None, typer.Option(help="Spend per UTC day, quote currency.")] = None,
+    max_trades_per_hour: Annotated[int | None, typer.Option(help="1 to 100.")] = None,
+    max_concurrent_listings: Annotated[int | None, typer.Option(help="Held or in flight at once.")] = None,
+    recv_window: Annotated[int | None, typer.Option(help="Milliseconds, at most 1000.")] = None,
+    order_style: Annotated[OrderStyle | None, typer.Option(help="How an entry is sent.")] = None,
+    max_price: Annotated[str | None, typer.Option(help="Highest price, quote per base.")] = None,
+    max_slippage: Annotated[str | None, typer.Option(help="Fraction above the reference price, 0.10 = 10 %.")] = None,
+    freshness_s: Annotated[str | None, typer.Option(help="Seconds in which a listing may be traded.")] = None,
+    calendar_interval_s: Annotated[str | None, typer.Option(help="Seconds between calendar polls.")] = None,
+    ticker_interval_s: Annotated[str | None, typer.Option(help="Seconds between ticker polls.")] = None,
+    take_profit: Annotated[str | None, typer.Option(help="Fraction of the entry price, or none.")] = None,
+    stop_loss: Annotated[str | None, typer.Option(help="Fraction of the entry price, or none.")] = None,
+    time_limit_s: Annotated[str | None, typer.Option(help="Seconds to hold at most, or none.")] = None,
+    safety: Annotated[
+        bool | None, typer.Option("--safety/--no-safety", help="Enforce the configuration's own limits.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Store a configuration. It never changes afterwards: another 'create' makes the next version."""
+    fields = {
+        "mode": mode,
+        "symbols": tuple(symbols) if symbols else None,
+        "quote_amount": amount(quote_amount, "quote_amount"),
+        "max_daily_spend": amount(max_daily_spend, "max_daily_spend"),
+        "max_trades_per_hour": max_trades_per_hour,
+        "recv_window": recv_window,
+        "safety_enabled": safety,
+    }
+    parameters = {
+        "order_style": order_style,
+        "deny_symbols": tuple(deny) if deny else None,
+        "max_price": amount(max_price, "max_price"),
+        "max_slippage": amount(max_slippage, "max_slippage"),
+        "max_concurrent_listings": max_concurrent_listings,
+        "freshness_s": amount(freshness_s, "freshness_s"),
+        "calendar_interval_s": amount(calendar_interval_s, "calendar_interval_s"),
+        "ticker_interval_s": amount(ticker_interval_s, "ticker_interval_s"),
+    }
+    exits = {"take_profit": take_profit, "stop_loss": stop_loss, "time_limit_s": time_limit_s}
+
+    async def store(control: Control) -> BotConfiguration:
+        base = await _base(control, name, based_on, file)
+        plan = _exit_plan(base.parameters.exit_plan, exits)
+        changed = structs.replace(base.parameters, exit_plan=plan, **_given(parameters))
+        return await configurations.create_configuration(
+            control, structs.replace(base, name=name, parameters=changed, **_given(fields))
+        )
+
+    stored, screen = ask(store)
+    if as_json:
+        print_json(stored)
+        return
+    out = stdout()
+    out.print(screen)
+    out.print(f"Configuration {stored.name}:{stored.version} stored ({stored.mode}).")
+    out.print(f"Start it: signalbox run start ACCOUNT {stored.name}")
+
+
+@app.command("list")
+def list_(
+    all_versions: Annotated[bool, typer.Option("--all", help="Every version, not only the newest.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List configurations."""
+    rows, screen = ask(lambda control: configurations.list_configurations(control, all_versions=all_versions))
+    if as_json:
+        print_json(rows)
+        return
+    columns = [
+        Column("configuration"),
+        decimals("version"),
+        Column("mode"),
+        Column("symbols"),
+        decimals("quote amount"),
+        decimals("per day"),
+        decimals("per hour"),
+        Column("order style"),
+        Column("exit"),
+        times("created"),
+        Column("by"),
+    ]
+    cells = [
+        [
+            c.name,
+            c.version,
+            c.mode,
+            " ".join(c.symbols),
+            c.quote_amount,
+            c.max_daily_spend,
+            c.max_trades_per_hour,
+            c.parameters.order_style,
+            exit_text(c.parameters.exit_plan),
+            c.created_at,
+            c.created_by,
+        ]
+        for c in rows
+    ]
+    out = stdout()
+    out.print(screen)
+    out.print(
+        table("Configurations", columns, cells, empty="No configuration yet: 'signalbox config create calm' makes one.")
+    )
+
+
+@app.command()
+def show(
+    reference: Annotated[str, typer.Argument(metavar="NAME[:VERSION]", help="The newest version unless one is named.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Show every field of a configuration."""
+    found, screen = ask(lambda control: configurations.show_configuration(control, reference))
+    if as_json:
+        print_json(found)
+        return
+    fields = [(name, getattr(found, name)) for name in found.__struct_fields__ if name not in {"parameters", "id"}]
+    fields += [(name, getattr(found.parameters, name)) for name in found.parameters.__struct_fields__]
+    out = stdout()
+    out.print(screen)
+    rows = [[name.replace("_", " "), _field_text(value)] for name, value in fields]
+    out.print(table(f"{found.name}:{found.version}", [Column("field"), Column("value")], rows, empty=""))
+
+
+def exit_text(plan: ExitPlan) -> str:
+    """An exit plan in a few words."""
+    parts = []
+    if plan.take_profit is not None:
+        parts.append(f"+{plan.take_profit:%}")
+    if plan.stop_loss is not None:
+        parts.append(f"-{plan.stop_loss:%}")
+    if plan.time_limit_s is not None:
+        parts.append(f"{plan.time_limit_s:f} s")
+    return " or ".join(parts) or "by hand"
+
+
+def _field_text(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return " ".join(value) or None
+    return exit_text(value) if isinstance(value, ExitPlan) else value
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _exit_plan(before: ExitPlan, texts: dict[str, str | None]) -> ExitPlan:
+    given: dict[str, Decimal | None] = {}
+    for name, text in texts.items():
+        if text is not None:
+            given[name] = None if text.strip().lower() == "none" else amount(text, name)
+    return structs.replace(before, **given)
+
+
+async def _base(control: Control, name: str, based_on: str | None, file: Path | None) -> NewConfiguration:
+    if based_on is not None and file is not None:
+        raise ConfigError("--from and --file exclude each other: give one of them")
+    if file is not None:
+        return _from_file(file, name)
+    if based_on is None:
+        return NewConfiguration(name=name, parameters=ListingSniperParameters())
+    known = await configurations.show_configuration(control, based_on)
+    return NewConfiguration(**{field: getattr(known, field) for field in NewConfiguration.__struct_fields__})
+
+
+_STORED_ONLY = ("id", "version", "strategy", "created_at", "created_by")
+
+
+def _from_file(file: Path, name: str) -> NewConfiguration:
+    """A file may hold what `config show --json` prints; what only the store decides is left out."""
+    try:
+        document = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        fields = {key: value for key, value in document.items() if key not in _STORED_ONLY} | {"name": name}
+        return msgspec.convert(fields, NewConfiguration, strict=False)
+    except OSError as error:
+        raise ConfigError(f"--file {file} cannot be read: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"--file {file} is no configuration: {error}") from None

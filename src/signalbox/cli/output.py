@@ -1,0 +1,216 @@
+"""How results look: tables for people, JSON for programs. Results go to stdout, everything else to stderr.
+
+People see their own time zone and ages; JSON has UTC. Without a terminal there are no colours and no wrapped columns.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDE: Final = 1000
+_NOTHING: Final = "–"
+
+GOOD, WARN, BAD, FAINT = "green", "yellow", "bold red", "dim"
+
+_STYLES: Final = {
+    "running": GOOD,
+    "filled": GOOD,
+    "passed": GOOD,
+    "fired": GOOD,
+    "execute": GOOD,
+    "ok": GOOD,
+    "starting": WARN,
+    "stopping": WARN,
+    "pending": WARN,
+    "submitted": WARN,
+    "degraded": WARN,
+    "warning": WARN,
+    "not_enforced": WARN,
+    "live": WARN,
+    "failed": BAD,
+    "rejected": BAD,
+    "error": BAD,
+    "not_applicable": FAINT,
+    "waiting": FAINT,
+    "skip": FAINT,
+}
+
+
+class Kind(StrEnum):
+    """How a column is written."""
+
+    TEXT = "text"
+    DECIMAL = "decimal"
+    TIME = "time"
+
+
+class Column(Struct, frozen=True):
+    """A column of a table."""
+
+    title: str
+    kind: Kind = Kind.TEXT
+
+
+def decimals(title: str) -> Column:
+    """A column of amounts, aligned at the decimal point."""
+    return Column(title, Kind.DECIMAL)
+
+
+def times(title: str) -> Column:
+    """A column of instants, in the local zone."""
+    return Column(title, Kind.TIME)
+
+
+def stdout() -> Console:
+    """The console for results."""
+    return _console(sys.stdout)
+
+
+def stderr() -> Console:
+    """The console for everything else."""
+    return _console(sys.stderr)
+
+
+def _console(file: Any) -> Console:
+    if file.isatty():
+        return Console(file=file, highlight=False)
+    return Console(file=file, highlight=False, width=_WIDE, force_terminal=False, no_color=True)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout: decimals as strings, times in UTC."""
+    plain = msgspec.to_builtins(value, enc_hook=str, builtin_types=(Decimal, datetime))
+    encoded = msgspec.json.encode(_in_utc(plain))
+    sys.stdout.write(msgspec.json.format(encoded, indent=2).decode() + "\n")
+
+
+def _in_utc(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, dict):
+        return {key: _in_utc(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_utc(item) for item in value]
+    return value
+
+
+def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, empty: str) -> Table | Text:
+    """A table, or the sentence `empty` when there are no rows. Cells: text, numbers, times, None, or Rich text."""
+    cells = [list(row) for row in rows]
+    if not cells:
+        return Text(empty)
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    written = []
+    for index, column in enumerate(columns):
+        values = [row[index] for row in cells]
+        head = f"{column.title} ({_zone(values)})" if column.kind is Kind.TIME else column.title
+        made.add_column(head, justify="right" if column.kind is Kind.DECIMAL else "left", no_wrap=_is_narrow(column))
+        written.append(aligned(values) if column.kind is Kind.DECIMAL else [cell(value) for value in values])
+    for row in zip(*written, strict=True):
+        made.add_row(*row)
+    return made
+
+
+def _is_narrow(column: Column) -> bool:
+    return column.kind is not Kind.TEXT
+
+
+def aligned(values: Sequence[Decimal | int | None]) -> list[str]:
+    """Decimal texts of equal fraction width, padded with spaces, so that right-justified points stand in a line."""
+    texts = [_NOTHING if value is None else format(Decimal(value), "f") for value in values]
+    width = max((len(text.partition(".")[2]) + (1 if "." in text else 0) for text in texts), default=0)
+    padded = []
+    for text in texts:
+        fraction = len(text.partition(".")[2]) + (1 if "." in text else 0)
+        padded.append(text + " " * (width - fraction))
+    return padded
+
+
+def cell(value: Any) -> Text:
+    """One value as a table shows it. Words of state get their colour."""
+    if value is None:
+        return Text(_NOTHING, style=FAINT)
+    if isinstance(value, Text):
+        return value
+    if isinstance(value, datetime):
+        return Text(local_time(value))
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    text = format(value, "f") if isinstance(value, Decimal) else str(value.value if isinstance(value, Enum) else value)
+    return Text(text, style=_STYLES.get(text, ""))
+
+
+def local_time(at: datetime, *, milliseconds: bool = True) -> str:
+    """The instant in the zone of this machine, without the zone's name."""
+    return at.astimezone().isoformat(sep=" ", timespec="milliseconds" if milliseconds else "seconds")[:-6]
+
+
+def _zone(times_shown: Sequence[datetime | None]) -> str:
+    """The short name of this machine's time zone at the times that are shown."""
+    return next((at.astimezone().tzname() or "local" for at in times_shown if at is not None), "local")
+
+
+def age(at: datetime | None, now: datetime) -> str:
+    """How long ago (or ahead) an instant is, in one unit."""
+    if at is None:
+        return "never"
+    seconds = (now - at).total_seconds()
+    text = _duration(abs(seconds))
+    return f"in {text}" if seconds < 0 else f"{text} ago"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172_800:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86_400:.0f} d"
+
+
+def aged(at: datetime | None, now: datetime, *, allowed: timedelta) -> Text:
+    """An age that looks old when it is older than allowed."""
+    text = age(at, now)
+    if at is None or now - at > allowed:
+        return Text(f"{text}, STALE (allowed {_duration(allowed.total_seconds())})", style=BAD)
+    return Text(text, style=GOOD)
+
+
+def latency(milliseconds: Decimal | None) -> Text:
+    """A latency with its badge: under 500 ms green, under 1000 ms amber, else red."""
+    if milliseconds is None:
+        return Text(_NOTHING, style=FAINT)
+    style = GOOD if milliseconds < 500 else WARN if milliseconds < 1000 else BAD
+    return Text(f"{milliseconds:.1f} ms", style=style)
+
+
+class Banner(StrEnum):
+    """What is at stake, said on every screen."""
+
+    SIMULATED_EXCHANGE = "SIMULATED EXCHANGE"
+    SIMULATION = "SIMULATION"
+    LIVE = "LIVE"
+
+
+_BANNERS: Final = {
+    Banner.SIMULATED_EXCHANGE: ("the exchange runs on this machine; no real money", "black on cyan"),
+    Banner.SIMULATION: ("orders are filled against live prices; nothing is sent", "black on green"),
+    Banner.LIVE: ("real orders with real money may be sent", "bold white on red"),
+}
+
+
+def banner(kind: Banner) -> Text:
+    """The first line of every screen."""
+    text, style = _BANNERS[kind]
+    return Text.assemble((f" {kind.value} ", style), f" {text}")
