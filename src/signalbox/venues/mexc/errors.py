@@ -17,6 +17,9 @@ from signalbox.venues.mexc import wire
 NOT_SENT: Final = "NOT_SENT"
 UNKNOWN_ORDER: Final = frozenset({"-2013", "-2011"})
 EXCERPT_LENGTH: Final = 200
+UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding JSON of a stranger can raise; the last one for absurdly nested payloads."""
+
 _LONGEST_RETRY_AFTER_S = 3 * 86_400
 _LONGEST_CODE = 20
 _LONGEST_MESSAGE = 500
@@ -54,7 +57,7 @@ def error_of(response: HttpResponse) -> tuple[str, str] | None:
     """(code, message) of the error body of an answer, None when it has none. Code 0 and 200 mean success."""
     try:
         body = _error_body.decode(response.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
     if body.code is None or str(body.code) in {"0", "200"}:
         return None
@@ -118,7 +121,7 @@ def response_record(response: HttpResponse) -> dict[str, Any]:
     """The answer as it is kept with the order: its JSON object, or status and excerpt when it is none."""
     try:
         body = msgspec.json.decode(response.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         body = None
     if isinstance(body, dict):
         return body if response.status == 200 else {"http_status": response.status, **body}

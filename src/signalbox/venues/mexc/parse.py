@@ -13,7 +13,7 @@ from signalbox.domain.market import BookLevel, OrderBook
 from signalbox.domain.money import ZERO, step_of
 from signalbox.domain.orders import EvidenceState, Fill, OrderEvidence, Side
 from signalbox.venues.mexc import wire
-from signalbox.venues.mexc.errors import MalformedAnswer, excerpt
+from signalbox.venues.mexc.errors import UNDECODABLE, MalformedAnswer, excerpt
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
     """Decode or raise MalformedAnswer naming what was read, why it failed, and how the payload begins."""
     try:
         return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise MalformedAnswer(f"{what} is malformed ({error}): {excerpt(body)}") from None
 
 
@@ -64,7 +64,7 @@ def _each(raws: Sequence[msgspec.Raw], parse: Callable[[msgspec.Raw], T]) -> tup
     for raw in raws:
         try:
             good.append(parse(raw))
-        except (msgspec.MsgspecError, UnicodeDecodeError, ArithmeticError, ValueError) as error:
+        except (*UNDECODABLE, ArithmeticError, ValueError) as error:
             bad.append(f"{error}: {excerpt(bytes(raw))}")
     return good, bad
 
@@ -93,27 +93,30 @@ def instruments(body: bytes, now: datetime) -> tuple[list[Instrument], list[str]
 def instrument(info: wire.SymbolInfo, now: datetime) -> Instrument:
     """One market with its rules. Raises ValueError or ArithmeticError when its numbers make no sense.
 
-    Quantities and prices are bound by numbers of decimals; minimum notionals stand in fields named precision.
+    Quantities and prices are bound by numbers of decimals; minimum notionals stand in fields named precision. Before
+    the opening, `isSpotTradingAllowed` false only says that nobody trades yet (observed): it counts from then on.
     """
     price_decimals = info.quote_asset_precision if info.quote_asset_precision is not None else info.quote_precision
     if price_decimals is None:
         raise ValueError("no price precision")
     opens_at = instant(info.first_open_time) if info.first_open_time else None
     minimum = _amount(info.quote_amount_precision)
+    status = _status(str(info.status), opens_at, now)
+    is_allowed = info.is_spot_trading_allowed or status is InstrumentStatus.ANNOUNCED
     market = info.quote_amount_precision_market
     maximum = info.max_quote_amount_market
     return Instrument(
         symbol=info.symbol,
         base=info.base_asset,
         quote=info.quote_asset,
-        status=_status(str(info.status), opens_at, now),
+        status=status,
         tick_size=_step(price_decimals),
         lot_size=_step(info.base_asset_precision),
         min_notional=minimum,
         min_notional_market=minimum if market is None else _amount(market),
         max_notional_market=_amount(maximum) if maximum else None,
         taker_rate=_amount(info.taker_commission),
-        api_tradable=info.is_spot_trading_allowed and str(info.trade_side_type) != _CLOSED_TO_TRADING,
+        api_tradable=is_allowed and str(info.trade_side_type) != _CLOSED_TO_TRADING,
         market_orders="MARKET" in info.order_types,
         opens_at=opens_at,
     )
@@ -158,7 +161,7 @@ def ticker_prices(body: bytes) -> tuple[list[wire.TickerPrice], list[str]]:
     """Symbol and last price of every pair, and descriptions of the entries that could not be understood."""
     try:
         return _ticker_prices.decode(body), []
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         raws = decode(_raw_list, body, "the list of prices")
         return _each(raws, _ticker_price.decode)
 

@@ -14,7 +14,7 @@ from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTrans
 from signalbox.domain.ports import Clock
 from signalbox.venues.backoff import Backoff, Jitter
 from signalbox.venues.mexc import wire
-from signalbox.venues.mexc.errors import excerpt
+from signalbox.venues.mexc.errors import UNDECODABLE, excerpt
 from signalbox.venues.mexc.push_pb2 import Push
 from signalbox.venues.mexc.source_health import SourceHealth
 
@@ -102,7 +102,7 @@ class _Listener(WSListener):
     def _text(self, payload: bytes) -> None:
         try:
             reply = _reply.decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNDECODABLE:
             self._health.malformed(f"a reply cannot be decoded: {excerpt(payload)}")
             return
         text = reply.msg or ""
