@@ -43,7 +43,7 @@ WHERE id = $1
 _COMPLETE = """
 UPDATE trade_orders SET
     status = $2, completed_at = greatest($3, submitted_at), unknown_since = NULL, error_code = $4,
-    error_reason = $5, response = coalesce(response, '{}') || coalesce($6, '{}'),
+    error_reason = $5, response = coalesce(response, '{}'::jsonb) || coalesce($6::jsonb, '{}'::jsonb),
     exchange_order_id = coalesce($7, exchange_order_id),
     executed_quantity = $8, executed_quote = $9, executed_price = $10, fees = $11, fill_model = $12,
     realised_pnl = $13, position_id = coalesce($14, position_id)

@@ -14,7 +14,8 @@ _SAVE = """
 INSERT INTO positions (
     id, account_id, symbol, mode, status, quantity, average_entry_price, cost, realised_pnl, fees, opened_at,
     closed_at, exit_plan, signal_id
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $5 = 'closed' THEN greatest($12, $11) END, $13, $14)
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::timestamptz,
+    CASE WHEN $5 = 'closed' THEN greatest($12::timestamptz, $11::timestamptz) END, $13, $14)
 ON CONFLICT (id) DO UPDATE SET
     status = excluded.status, quantity = excluded.quantity, average_entry_price = excluded.average_entry_price,
     cost = excluded.cost, realised_pnl = excluded.realised_pnl, fees = excluded.fees,
