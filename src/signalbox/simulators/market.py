@@ -237,13 +237,12 @@ class PriceProcess:
         self.step = 0
         self.held = False
 
-    def advance(self) -> Decimal:
-        """The price of the next step."""
+    def advance(self) -> None:
+        """Go on to the next step."""
         self.step += 1
         draw = self._rng.gauss(0, self._noise_ppm)
         if not self.held:
             self._noise = round(self._noise * 0.985 + draw)
-        return self.price
 
     @property
     def price(self) -> Decimal:

@@ -20,6 +20,15 @@ def book_with(*orders: Resting[str]) -> OrderBook[str]:
     return book
 
 
+def walk(process: PriceProcess, steps: int) -> list[Decimal]:
+    """The prices of the next steps."""
+    prices = []
+    for _ in range(steps):
+        process.advance()
+        prices.append(process.price)
+    return prices
+
+
 def test_best_price_first_then_oldest_first() -> None:
     """Price-time priority; the maker's price counts; never worse than the limit."""
     first, second = order(Side.SELL, "1.1", "5", "first"), order(Side.SELL, "1.1", "5", "second")
@@ -95,7 +104,7 @@ def test_same_seed_same_path() -> None:
 
     def path(seed: int, purpose: str) -> list[Decimal]:
         process = PriceProcess(Seeds(seed).source(purpose), D("0.5"), step_ms=250, noise_ppm=4000, shape=Shape())
-        return [process.advance() for _ in range(50)]
+        return walk(process, 50)
 
     assert path(1, "a") == path(1, "a")
     assert path(1, "a") != path(2, "a")
@@ -106,7 +115,7 @@ def test_listing_spikes_and_decays() -> None:
     """Without noise: up to the peak, then down towards the floor."""
     shape = Shape(peak_ppm=3_000_000, floor_ppm=500_000, rise_ms=10_000, decay_ms=60_000)
     process = PriceProcess(Seeds(1).source("x"), D(1), step_ms=1_000, noise_ppm=0, shape=shape)
-    path = [process.advance() for _ in range(600)]
+    path = walk(process, 600)
     assert max(path) == path[9] == D(3)
     assert path[-1] < D("0.51")
 
@@ -116,4 +125,4 @@ def test_moved_price_holds() -> None:
     process = PriceProcess(Seeds(1).source("x"), D(1), step_ms=250, noise_ppm=5_000, shape=Shape())
     process.advance()
     process.move_to(D("1.37"), hold=True)
-    assert {process.advance() for _ in range(20)} == {D("1.37")}
+    assert set(walk(process, 20)) == {D("1.37")}

@@ -5,9 +5,11 @@ from decimal import Decimal
 import pytest
 
 from signalbox.simulators.market import Seeds, Side
+from signalbox.simulators.mexc.clock import ManualClock
+from signalbox.simulators.mexc.exchange import Exchange
 from signalbox.simulators.mexc.instruments import Phase
 from signalbox.simulators.mexc.listings import listing_pair, price_scale
-from signalbox.simulators.mexc.options import ListingOptions
+from signalbox.simulators.mexc.options import ListingOptions, SimulatorOptions
 from signalbox.simulators.mexc.tape import Tape
 
 D = Decimal
@@ -82,3 +84,29 @@ def test_symbol_must_end_with_its_quote(symbol: str) -> None:
     """A listing without a base asset makes no sense."""
     with pytest.raises(ValueError, match="must be a base asset followed by the quote"):
         listing_pair(Seeds(1), ListingOptions(symbol=symbol), 0, 250)
+
+
+def test_book_depends_on_the_step_not_on_who_looked() -> None:
+    """An exchange that was looked at often has the same book and price as one that was looked at once."""
+
+    def book_after(looks: int) -> object:
+        clock = ManualClock()
+        exchange = Exchange(SimulatorOptions(listings=(ListingOptions(symbol="ABCUSDT"),)), clock)
+        pair = exchange.pairs["ABCUSDT"]
+        for _ in range(looks):
+            clock.advance(120_000 // looks)
+            exchange.catch_up(pair, exchange.now_ms())
+        return pair.price, pair.tape.last_price, pair.book.levels(Side.BUY, 20), pair.book.levels(Side.SELL, 20)
+
+    assert book_after(1) == book_after(48)
+
+
+def test_idle_pairs_are_swept_a_few_at_a_time() -> None:
+    """Nobody looks; still no pair falls far behind."""
+    clock = ManualClock()
+    exchange = Exchange(SimulatorOptions(), clock)
+    before = {symbol: pair.tape.count for symbol, pair in exchange.pairs.items()}
+    for _ in range(10):
+        clock.advance(1_000)
+        exchange.advance(exchange.now_ms())
+    assert all(pair.tape.count > before[symbol] for symbol, pair in exchange.pairs.items())

@@ -4,9 +4,10 @@ Nothing here waits. The server asks `next_due_ms` when to call `advance` again; 
 to date by itself, so that an opening takes effect in the millisecond in which it is due and not at the next tick.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from heapq import heappop, heappush
+from itertools import islice
 
 from signalbox.simulators.faults import FaultBoard
 from signalbox.simulators.market import Match, Seeds
@@ -23,7 +24,8 @@ from signalbox.simulators.mexc.pairs import Pair
 from signalbox.simulators.mexc.schedule import seeded_listings
 from signalbox.simulators.mexc.tape import PublicTrade
 
-SWEEP_EVERY_MS = 10_000
+SWEEP_EVERY_MS = 1_000
+PAIRS_PER_SWEEP = 4
 
 
 class Exchange:
@@ -44,6 +46,7 @@ class Exchange:
             pair.symbol: pair for pair in established_pairs(self.seeds, self.started_ms, options.filler_pairs)
         }
         self._waiting: dict[str, Pair] = {}
+        self._sweep: Iterator[str] = iter(())
         self._next_sweep_ms = self.started_ms + SWEEP_EVERY_MS
         self._later: list[tuple[int, int, Callable[[int], None]]] = []
         self._later_count = 0
@@ -80,33 +83,35 @@ class Exchange:
         return None if pair.phase(now_ms) in (Phase.UNKNOWN, Phase.GONE) else pair
 
     def trading_pairs(self, now_ms: int) -> list[Pair]:
-        """All pairs that have traded, brought up to date."""
+        """All pairs that have traded, their prices brought up to date; call `catch_up` before reading a book."""
         self.open_waiting(now_ms)
         live = [pair for pair in self.pairs.values() if pair.opened and pair.phase(now_ms) is not Phase.GONE]
         for pair in live:
-            self.catch_up(pair, now_ms)
+            self.catch_up(pair, now_ms, want_book=False)
         return live
 
-    def catch_up(self, pair: Pair, now_ms: int) -> None:
-        """Open the pair when that is due and run its price steps."""
+    def catch_up(self, pair: Pair, now_ms: int, *, want_book: bool = True) -> None:
+        """Open the pair when that is due and run its price steps; the book costs most and can be left as it is."""
         if not pair.opened:
             self._open_if_due(pair, now_ms)
             return
         busy = self.orders.has_open(pair.symbol)
-        if pair.catch_up(now_ms, busy=busy, on_trade=self._on_trade, on_match=self._settle_resting):
+        if pair.catch_up(
+            now_ms, busy=busy, want_book=want_book, on_trade=self._on_trade, on_match=self._settle_resting
+        ):
             self.publisher.book_changed(pair)
 
     def advance(self, now_ms: int) -> None:
         """Do everything that is due: openings, and price steps of pairs that somebody watches or has orders in.
 
-        Now and then all other pairs are brought up to date as well, so that a look at them never costs much.
+        The other pairs are brought up to date a few at a time, so that a look at them never costs much.
         """
         while self._later and self._later[0][0] <= now_ms:
             heappop(self._later)[2](now_ms)
         self.open_waiting(now_ms)
         if now_ms >= self._next_sweep_ms:
             self._next_sweep_ms = now_ms + SWEEP_EVERY_MS
-            self.trading_pairs(now_ms)
+            self._sweep_some(now_ms)
         for symbol in self._interesting():
             pair = self.pairs.get(symbol)
             if pair is not None:
@@ -187,6 +192,15 @@ class Exchange:
 
     def _interesting(self) -> set[str]:
         return {*self.watched(), *self.orders.symbols_with_open_orders()}
+
+    def _sweep_some(self, now_ms: int) -> None:
+        symbols = list(islice(self._sweep, PAIRS_PER_SWEEP))
+        if not symbols:
+            self._sweep = iter(list(self.pairs))
+        for symbol in symbols:
+            pair = self.pairs.get(symbol)
+            if pair is not None and pair.opened and pair.phase(now_ms) is not Phase.GONE:
+                self.catch_up(pair, now_ms, want_book=False)
 
     def _open_if_due(self, pair: Pair, now_ms: int) -> None:
         pair.timetable.apply_moves(now_ms)

@@ -26,6 +26,7 @@ from signalbox.simulators.mexc.tape import PublicTrade, Tape
 BOOK_DEPTH = 12
 ESTABLISHED_STEP_MS = 500
 QUIET_STEP_MS = 600_000
+PRINTED_STEPS = 60
 BOOK_SPREAD_PPM = {"fresh": 4_000, "established": 200}
 
 TradeSink = Callable[["Pair", PublicTrade], None]
@@ -54,9 +55,11 @@ class Pair:
         self.fresh = fresh
         self.opened = False
         self._info: tuple[Visible, msgspec.Raw] | None = None
+        self._seeds = seeds
         self._flow = seeds.source(f"flow/{rules.symbol}")
         self._depth_notional = depth_notional
         self._steps = 0
+        self._quoted_step = 0
         self._epoch_ms = epoch_ms
         self._spread_ppm = BOOK_SPREAD_PPM["fresh" if fresh else "established"]
 
@@ -96,26 +99,29 @@ class Pair:
         self.quote()
         on_trade(self, self.print_now(now_ms))
 
-    def catch_up(self, now_ms: int, *, busy: bool, on_trade: TradeSink, on_match: MatchSink) -> bool:
-        """Run all price steps that are due; True when there were any.
+    def catch_up(self, now_ms: int, *, busy: bool, want_book: bool, on_trade: TradeSink, on_match: MatchSink) -> bool:
+        """Run all price steps that are due; True when the book was quoted anew.
 
-        `busy` says that somebody's orders rest in the book: then every step re-quotes the book, so that none of
-        them is jumped over. Otherwise only the last step does.
+        `busy` says that somebody's orders rest in the book: then every step re-quotes it, so that none of them is
+        jumped over. Otherwise it is quoted once, and only when `want_book` says that somebody looks at it. A pair
+        that nobody looked at for long skips the trades in between, not the price path.
         """
         if self.timetable.halted or self._epoch_ms is None:
             return False
         due = (now_ms - self._epoch_ms) // self.process.step_ms
-        if due <= self._steps:
-            return False
         while self._steps < due:
             self._steps += 1
-            at_ms = self._epoch_ms + self._steps * self.process.step_ms
             self.process.advance()
-            on_trade(self, self.print_now(at_ms))
-            if busy or self._steps == due:
-                matches = self.quote()
-                if matches:
-                    on_match(self, matches, at_ms)
+            at_ms = self._epoch_ms + self._steps * self.process.step_ms
+            if busy or due - self._steps < PRINTED_STEPS:
+                on_trade(self, self.print_now(at_ms))
+            if busy:
+                on_match(self, self.quote(), at_ms)
+        if not (busy or want_book) or self._quoted_step >= self._steps:
+            return False
+        if not busy:
+            self.quote()
+        self._quoted_step = self._steps
         return True
 
     def quote(self) -> list[Match[Order]]:
@@ -123,7 +129,7 @@ class Pair:
         rules = self.rules
         return self.book.quote_house(
             ladder(
-                self._flow,
+                self._seeds.source(f"book/{rules.symbol}/{self._steps}"),
                 self.price,
                 tick=rules.tick,
                 lot=rules.lot,

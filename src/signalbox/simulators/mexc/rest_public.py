@@ -76,7 +76,7 @@ def ticker_price(call: Call) -> object:
     def entry(pair: Pair) -> Json:
         return {"symbol": pair.symbol, "price": plain(_last(pair))}
 
-    return _one_or_all(call, entry)
+    return _one_or_all(call, entry, with_book=False)
 
 
 def book_ticker(call: Call) -> object:
@@ -93,7 +93,7 @@ def book_ticker(call: Call) -> object:
             "askQty": fixed(ask[1], quantity_scale),
         }
 
-    return _one_or_all(call, entry)
+    return _one_or_all(call, entry, with_book=True)
 
 
 def ticker_24hr(call: Call) -> object:
@@ -125,7 +125,7 @@ def ticker_24hr(call: Call) -> object:
             "count": None,
         }
 
-    return _one_or_all(call, entry)
+    return _one_or_all(call, entry, with_book=True)
 
 
 def depth(call: Call) -> Json:
@@ -240,11 +240,14 @@ def contract_detail(_call: Call) -> Json:
     return {"success": True, "code": 0, "data": []}
 
 
-def _one_or_all(call: Call, entry: Callable[[Pair], Json]) -> object:
+def _one_or_all(call: Call, entry: Callable[[Pair], Json], *, with_book: bool) -> object:
     symbol = call.params.get("symbol")
     if symbol:
         return entry(_pair(call, symbol))
     pairs = call.exchange.trading_pairs(call.now_ms)
+    if with_book:
+        for pair in pairs:
+            call.exchange.catch_up(pair, call.now_ms)
     if call.exchange.switches.tickers_before_trade == "zero":
         pairs += [
             pair for pair in call.exchange.pairs.values() if not pair.opened and pair.timetable.is_visible(call.now_ms)
