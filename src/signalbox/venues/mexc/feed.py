@@ -198,7 +198,7 @@ class MexcFeed:
                     message = f"the listing of {change.symbol} at {old} was taken back"
                 case _:
                     message = f"the listing of {change.symbol} was moved from {old} to {new}"
-            self._events.event("info", "listing", message, symbol=change.symbol, old=old, new=new)
+            self._events.event("info", "trading", message, symbol=change.symbol, old=old, new=new)
         if changes:
             self._rescheduled.set()
 
@@ -298,7 +298,7 @@ class MexcFeed:
         self._ready().learn(found)
         self._events.event(
             "error",
-            "listing",
+            "trading",
             f"{len(found)} unknown symbols at once from {source}: taken as known, not as listings",
             symbols=found[:20],
         )

@@ -234,7 +234,7 @@ class MexcOrders:
         except CredentialsRefused:
             raise
         except (VenueRefused, MalformedAnswer) as error:
-            self._events.event("info", "credentials", f"the key's permissions could not be read: {error}")
+            self._events.event("info", "config", f"the key's permissions could not be read: {error}")
             return
         if info.status not in (None, "VALID"):
             raise CredentialsRefused(f"the API key is {info.status}, it must be VALID", code="KEY_STATUS")
@@ -254,12 +254,12 @@ class MexcOrders:
         except CredentialsRefused:
             raise
         except (VenueRefused, MalformedAnswer) as error:
-            self._events.event("info", "credentials", f"the key's pairs could not be read: {error}")
+            self._events.event("info", "config", f"the key's pairs could not be read: {error}")
             return
         if common and len(common & own) * 2 < len(common):
             self._events.event(
                 "warning",
-                "credentials",
+                "config",
                 f"the API key is bound to {len(own)} pairs, so it cannot buy a new listing: unbind its trading pairs",
                 pairs=sorted(own)[:20],
             )
