@@ -106,3 +106,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     sys.exit(ExitCode.OK)
+
+
+if __name__ == "__main__":  # how `up` and `demo` start this program again
+    main()
