@@ -111,3 +111,6 @@ async def test_m93_error_texts(venue: Venue) -> None:
     await venue.client.control("settings", {"error_extend": True, "error_code_as_string": True})
     odd = await venue.client.order("symbol=ABCUSDT&side=SELL&type=MARKET&quantity=5")
     assert odd.body == {"code": "30004", "msg": texts[30004], "_extend": None}
+    await venue.client.control("settings", {"chinese_texts": True, "error_extend": False})
+    poor = await venue.client.order("symbol=ABCUSDT&side=BUY&type=MARKET&quoteOrderQty=20000")
+    assert poor.body == {"code": "10101", "msg": texts["10101"]}

@@ -1,6 +1,7 @@
 """M50-M69: the websocket of the simulated MEXC."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import aiohttp
@@ -257,3 +258,15 @@ async def test_m65_a_delayed_push_is_overtaken(venue: Venue) -> None:
         await venue.client.order(BUY_25)
         statuses = [read_fields((await socket.push())[304][0])[15] for _ in range(2)]
         assert statuses == [[2], [1]], "FILLED before NEW"
+
+
+async def test_m66_a_client_that_talks_too_much_is_cut(start_venue: StartVenue) -> None:
+    """M66: more messages within a second than allowed end the connection."""
+    venue = await start_venue(SimulatorOptions(max_client_messages_per_s=5))
+    async with venue.client.socket() as socket:
+        with contextlib.suppress(ConnectionError):  # the end may come while we still talk
+            for _ in range(12):  # at most five per second, so two seconds cannot hold them
+                await socket.send("ping")
+        ended = (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+        while (await socket.message()).type not in ended:
+            pass

@@ -51,6 +51,7 @@ class Connection:
     last_active_s: float = 0.0
     _queue: "asyncio.Queue[Frame]" = field(init=False)
     _seen: set[str] = field(default_factory=set)
+    _messages: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         self._queue = asyncio.Queue(self.queue_limit)
@@ -80,6 +81,12 @@ class Connection:
         number = identifier if isinstance(identifier, int) else 0
         text = msgspec.json.encode({"id": number, "code": 0, "msg": message}).decode()
         self.send(Frame(text))
+
+    def count_message(self, second: int) -> int:
+        """Count a message of the client; how many there were within this second."""
+        counted = self._messages[1] + 1 if self._messages[0] == second else 1
+        self._messages = (second, counted)
+        return counted
 
     def cut(self) -> None:
         """Drop the connection without a goodbye."""

@@ -153,7 +153,8 @@ class Dispatcher:
     def _refused(self, refusal: Refusal) -> web.Response:
         switches = self._exchange.switches
         code: object = str(refusal.code) if switches.error_code_as_string else refusal.code
-        body: dict[str, object] = {"msg": refusal.text, "code": code}
+        text = errors.CHINESE_TEXTS.get(refusal.code, refusal.text) if switches.chinese_texts else refusal.text
+        body: dict[str, object] = {"msg": text, "code": code}
         if switches.error_extend:
             body["_extend"] = None
         return _json(body, refusal.status)

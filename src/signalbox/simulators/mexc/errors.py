@@ -80,6 +80,9 @@ _TEXTS = {
     LISTEN_KEY_UNKNOWN: "Invalid listen key",
 }
 
+# The one text that was seen in Chinese on the wire.
+CHINESE_TEXTS = {BALANCE_INSUFFICIENT: "资金不足"}
+
 
 class Refusal(Exception):
     """The venue says no: answered as HTTP `status` with `{"code": code, "msg": text}`."""

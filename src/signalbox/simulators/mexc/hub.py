@@ -119,6 +119,10 @@ class Hub:
         await connection.socket.close()
 
     def _on_text(self, connection: Connection, text: str) -> None:
+        second = int(asyncio.get_running_loop().time())
+        if connection.count_message(second) > self._exchange.options.max_client_messages_per_s:
+            connection.cut()
+            return
         try:
             message: Any = msgspec.json.decode(text)
         except msgspec.DecodeError:

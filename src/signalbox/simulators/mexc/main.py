@@ -15,8 +15,10 @@ import msgspec
 import uvloop
 
 from signalbox.simulators.mexc.clock import Clock
-from signalbox.simulators.mexc.options import SimulatorOptions
+from signalbox.simulators.mexc.options import ScheduleOptions, SimulatorOptions
 from signalbox.simulators.mexc.server import SimulatedMexc
+
+STANDALONE_LISTINGS = 200
 
 
 class SystemClock:
@@ -39,6 +41,13 @@ async def serve(options: SimulatorOptions, clock: Clock | None = None) -> Simula
     simulator = SimulatedMexc(options, clock or SystemClock())
     await simulator.start()
     return simulator
+
+
+def standalone_options(*, port: int = 0, seed: int = 1, exit_with_parent: bool = False) -> SimulatorOptions:
+    """The simulator alone, as the command line starts it: with a listing about every minute, seeded."""
+    return SimulatorOptions(
+        port=port, seed=seed, exit_with_parent=exit_with_parent, schedule=ScheduleOptions(count=STANDALONE_LISTINGS)
+    )
 
 
 def ready_line(simulator: SimulatedMexc) -> str:
@@ -87,4 +96,9 @@ def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: Callable[[], No
             loop.remove_reader(descriptor)
             stop()
 
-    loop.add_reader(descriptor, readable)
+    try:
+        loop.add_reader(descriptor, readable)
+    except OSError as error:
+        raise ValueError(
+            "exit_with_parent needs a pipe as stdin, held open by the parent; this stdin cannot be watched"
+        ) from error

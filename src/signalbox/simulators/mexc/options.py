@@ -153,6 +153,7 @@ class Switches(_Options, frozen=True):
     # Errors
     error_extend: bool = False
     error_code_as_string: bool = False
+    chinese_texts: bool = False
 
 
 class SimulatorOptions(_Options, frozen=True):
@@ -175,6 +176,7 @@ class SimulatorOptions(_Options, frozen=True):
     push_queue_limit: int = 5_000
     listen_key_ms: int = 3_600_000
     max_subscriptions: int = 30
+    max_client_messages_per_s: int = 100
     exit_with_parent: bool = False
 
 
