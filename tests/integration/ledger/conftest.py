@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 import asyncpg
 import pytest
-from tests.integration.ledger.world import open_world
+from tests.integration.ledger.rule_cases import BESIDE
+from tests.integration.ledger.world import entry, open_world
 
 from signalbox.ledger.connecting import fixed_url
 from signalbox.ledger.engine_ledger import EngineLedger
@@ -39,3 +40,12 @@ async def ledger(world_url: str) -> AsyncIterator[EngineLedger]:
         yield ledger
     finally:
         await ledger.close()
+
+
+@pytest.fixture
+async def beside(ledger: EngineLedger, sql: Connection) -> Connection:
+    """The test's connection, with one row in every table."""
+    await ledger.commit(entry("ALPHAUSDT"))
+    for statement in BESIDE:
+        await sql.execute(statement)
+    return sql
