@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from tests.contract.simulator_mexc.conftest import LISTED, StartVenue, Venue
 
-from signalbox.simulators.mexc.options import RateLimitOptions, SimulatorOptions
+from signalbox.simulators.mexc.options import ListingOptions, RateLimitOptions, SimulatorOptions
 
 BUY_25 = "symbol=ABCUSDT&side=BUY&type=MARKET&quoteOrderQty=25"
 PROGRAM = """
@@ -147,6 +147,18 @@ async def test_m78_halt(venue: Venue) -> None:
     assert (await venue.client.order(BUY_25)).code == 30016
     await venue.client.control("listings", {"symbol": "ABCUSDT", "halted": False}, "PATCH")
     assert (await venue.client.order(BUY_25)).status == 200
+
+
+async def test_m79_halted_over_its_opening(start_venue: StartVenue) -> None:
+    """M79: a pair that is halted when it should open, opens when it resumes."""
+    venue = await start_venue(SimulatorOptions(listings=(ListingOptions(symbol="NEWUSDT", open_in_ms=1_000),)))
+    buy = "symbol=NEWUSDT&side=BUY&type=MARKET&quoteOrderQty=5"
+    await venue.client.control("listings", {"symbol": "NEWUSDT", "halted": True}, "PATCH")
+    venue.advance(1_500)
+    assert (await venue.client.order(buy)).code == 30016
+    resumed = await venue.client.control("listings", {"symbol": "NEWUSDT", "halted": False}, "PATCH")
+    assert resumed["phase"] == "open"
+    assert (await venue.client.order(buy)).status == 200
 
 
 @asynccontextmanager

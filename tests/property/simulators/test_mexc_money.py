@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signalbox.simulators.market import Side
+from signalbox.simulators.mexc.accounts import Account
 from signalbox.simulators.mexc.clock import ManualClock
 from signalbox.simulators.mexc.decimals import decimals_of, plain, truncate
-from signalbox.simulators.mexc.errors import Refusal
+from signalbox.simulators.mexc.errors import Refusal, known_codes
 from signalbox.simulators.mexc.exchange import Exchange
 from signalbox.simulators.mexc.matching import cancel, place
 from signalbox.simulators.mexc.options import AccountOptions, ListingOptions, SimulatorOptions
@@ -123,6 +124,48 @@ def test_balances_are_conserved_and_never_negative(sequence: list[tuple[Any, ...
         run(exchange, clock, step)
         check(exchange)
     check_orders(exchange)
+
+
+odd_texts = st.one_of(
+    st.sampled_from(
+        ["", "0", "-1", "1e9", "NaN", "Infinity", "٣", "0.00000000000000000001", "9" * 20, "BUY", "MARKET"]
+    ),
+    st.text(max_size=8),
+    costs,
+    quantities,
+)
+odd_params = st.fixed_dictionaries(
+    {"symbol": st.sampled_from([SYMBOL, "BTCUSDT", "PEPEUSDT", "NOPEUSDT"])},
+    optional={
+        "side": st.one_of(st.sampled_from(["BUY", "SELL"]), odd_texts),
+        "type": st.one_of(kinds, odd_texts),
+        "quantity": odd_texts,
+        "quoteOrderQty": odd_texts,
+        "price": odd_texts,
+        "newClientOrderId": odd_texts,
+    },
+)
+
+
+def refusal_code(exchange: Exchange, account: Account, params: dict[str, str]) -> int:
+    """The code of the refusal, 0 when the order was taken."""
+    try:
+        request = parse_order(params, 32)
+        place(exchange, account, request, now_ms=exchange.now_ms(), arrived_ns=0)
+    except Refusal as refusal:
+        return refusal.code
+    return 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(odd_params, min_size=1, max_size=5))
+def test_any_parameters_are_taken_or_refused(sequence: list[dict[str, str]]) -> None:
+    """Whatever a client sends, the answer is an order or a code, and the money stays whole."""
+    exchange, _ = build(fee_in_mx=False)
+    account = exchange.accounts.all[0]
+    for params in sequence:
+        assert refusal_code(exchange, account, params) in known_codes() | {0}
+    assert all(balance.free >= 0 and balance.locked >= 0 for balance in account.balances.values())
 
 
 decimals = st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False, places=12)

@@ -127,6 +127,7 @@ class Control:
         if change.api_tradable is not None:
             pair.timetable.api_from_ms = pair.timetable.opens_at_ms if change.api_tradable else None
         self._exchange.advance(now)
+        self._exchange.catch_up(pair, now)  # a pair that was halted over its opening opens when it resumes
         self._exchange.wake()
         return self._describe(pair)
 
