@@ -15,10 +15,8 @@ import msgspec
 import uvloop
 
 from signalbox.simulators.mexc.clock import Clock
-from signalbox.simulators.mexc.options import ScheduleOptions, SimulatorOptions
+from signalbox.simulators.mexc.options import SimulatorOptions
 from signalbox.simulators.mexc.server import SimulatedMexc
-
-STANDALONE_LISTINGS = 200
 
 
 class SystemClock:
@@ -41,13 +39,6 @@ async def serve(options: SimulatorOptions, clock: Clock | None = None) -> Simula
     simulator = SimulatedMexc(options, clock or SystemClock())
     await simulator.start()
     return simulator
-
-
-def standalone_options(*, port: int = 0, seed: int = 1, exit_with_parent: bool = False) -> SimulatorOptions:
-    """The simulator alone, as the command line starts it: with a listing about every minute, seeded."""
-    return SimulatorOptions(
-        port=port, seed=seed, exit_with_parent=exit_with_parent, schedule=ScheduleOptions(count=STANDALONE_LISTINGS)
-    )
 
 
 def ready_line(simulator: SimulatedMexc) -> str:
