@@ -9,6 +9,7 @@ from tests.property.domain.generators import amounts, positive, quick, steps
 from tests.unit.domain.examples import instrument, position
 
 from signalbox.domain.configuration import ListingSniperParameters
+from signalbox.domain.money import product, total
 from signalbox.domain.order_shapes import ioc_shape
 from signalbox.domain.strategies.exits import exit_quantity
 
@@ -57,6 +58,27 @@ def test_rounding_never_exceeds_a_cap(
     assert (quantity / Fraction(lot)).denominator == 1
     assert limit_price + Fraction(tick) > min(bounds)
     assert (quantity + Fraction(lot)) * limit_price > Fraction(spend)
+
+
+@quick
+@given(
+    count=st.integers(1, 10**12),
+    price=positive(places=8),
+    lot=steps(),
+    below=st.integers(20, 35),
+)
+def test_a_spend_just_below_a_number_of_lots_buys_one_lot_less(
+    count: int, price: Decimal, lot: Decimal, below: int
+) -> None:
+    edge = product(product(Decimal(count), lot), price)
+    spend = total([edge, product(edge, Decimal(f"-1E-{below}"))])
+    shape = ioc_shape(
+        ListingSniperParameters(max_slippage=Decimal(0)),
+        spend,
+        instrument=instrument(tick_size=Decimal("1e-8"), lot_size=lot),
+        price=price,
+    )
+    assert (shape.quantity if shape and shape.quantity else 0) == product(Decimal(count - 1), lot)
 
 
 @quick

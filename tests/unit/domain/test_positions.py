@@ -38,6 +38,12 @@ def test_a_partial_sale_takes_its_share_of_the_cost() -> None:
     assert after.realised_pnl == Decimal("-0.02") + Decimal(6) - Decimal(5)
 
 
+def test_the_cost_of_a_sold_part_is_rounded_down_to_eighteen_decimals() -> None:
+    after = _apply(position(quantity=Decimal(3), cost=Decimal(2)), fill("1", "1", "1", side=Side.SELL, fee=ZERO))
+    assert after.cost == Decimal("1.333333333333333334")
+    assert after.realised_pnl == Decimal("0.333333333333333334")
+
+
 def test_sums_close_to_the_last_digit_after_sales_by_thirds() -> None:
     bought = fill("1", "3", "0.33333333")
     sold = [fill(str(number), "1", "0.4", side=Side.SELL) for number in (2, 3, 4)]
