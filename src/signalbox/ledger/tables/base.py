@@ -63,10 +63,14 @@ def document(
     return Column(name, JSONB, nullable=null, server_default=default, comment=comment)
 
 
+def words(*values: str) -> str:
+    """A constant array of words. PostgreSQL reads a CHECK anew for every INSERT, and one constant reads fast."""
+    return f"'{{{','.join(values)}}}'::text[]"
+
+
 def one_of(column: str, *values: str) -> CheckConstraint:
     """The column holds one of these words (or NULL, where it may be NULL)."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
+    return CheckConstraint(f"{column} = ANY ({words(*values)})", name=column)
 
 
 def not_empty(column: str) -> CheckConstraint:
@@ -76,12 +80,14 @@ def not_empty(column: str) -> CheckConstraint:
 
 def positive(column: str) -> CheckConstraint:
     """Above zero, and neither NaN nor infinite: PostgreSQL sorts both of these above every number."""
-    return CheckConstraint(f"{column} > 0 AND {column} < 'Infinity'::numeric", name=f"{column}_positive")
+    return CheckConstraint(f"{column} > '0'::numeric AND {column} < 'Infinity'::numeric", name=f"{column}_positive")
 
 
 def not_negative(column: str) -> CheckConstraint:
     """Zero or more, and neither NaN nor infinite."""
-    return CheckConstraint(f"{column} >= 0 AND {column} < 'Infinity'::numeric", name=f"{column}_not_negative")
+    return CheckConstraint(
+        f"{column} >= '0'::numeric AND {column} < 'Infinity'::numeric", name=f"{column}_not_negative"
+    )
 
 
 def finite(column: str) -> CheckConstraint:

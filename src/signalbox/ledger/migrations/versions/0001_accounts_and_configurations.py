@@ -45,8 +45,8 @@ UP = (
         created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         CONSTRAINT pk_accounts PRIMARY KEY (id),
         CONSTRAINT uq_accounts_venue_label UNIQUE (venue, label),
-        CONSTRAINT ck_accounts_venue CHECK (venue IN ('mexc', 'hyperliquid')),
-        CONSTRAINT ck_accounts_environment CHECK (environment IN ('local', 'dev', 'prod')),
+        CONSTRAINT ck_accounts_venue CHECK (venue = ANY ('{mexc,hyperliquid}'::text[])),
+        CONSTRAINT ck_accounts_environment CHECK (environment = ANY ('{local,dev,prod}'::text[])),
         CONSTRAINT ck_accounts_label_not_empty CHECK (btrim(label) <> '')
     )
     """,
@@ -84,14 +84,14 @@ UP = (
         created_by TEXT NOT NULL,
         CONSTRAINT pk_bot_configurations PRIMARY KEY (id),
         CONSTRAINT uq_bot_configurations_name_version UNIQUE (name, version),
-        CONSTRAINT ck_bot_configurations_strategy CHECK (strategy IN ('listing_sniper', 'fade')),
-        CONSTRAINT ck_bot_configurations_mode CHECK (mode IN ('simulation', 'live')),
+        CONSTRAINT ck_bot_configurations_strategy CHECK (strategy = ANY ('{listing_sniper,fade}'::text[])),
+        CONSTRAINT ck_bot_configurations_mode CHECK (mode = ANY ('{simulation,live}'::text[])),
         CONSTRAINT ck_bot_configurations_name_not_empty CHECK (btrim(name) <> ''),
         CONSTRAINT ck_bot_configurations_created_by_not_empty CHECK (btrim(created_by) <> ''),
         CONSTRAINT ck_bot_configurations_quote_amount_positive
-            CHECK (quote_amount > 0 AND quote_amount < 'Infinity'::numeric),
+            CHECK (quote_amount > '0'::numeric AND quote_amount < 'Infinity'::numeric),
         CONSTRAINT ck_bot_configurations_max_daily_spend_positive
-            CHECK (max_daily_spend > 0 AND max_daily_spend < 'Infinity'::numeric),
+            CHECK (max_daily_spend > '0'::numeric AND max_daily_spend < 'Infinity'::numeric),
         CONSTRAINT ck_bot_configurations_parameters_is_object CHECK (jsonb_typeof(parameters) = 'object'),
         CONSTRAINT ck_bot_configurations_version_positive CHECK (version > 0),
         CONSTRAINT ck_bot_configurations_max_trades_per_hour CHECK (max_trades_per_hour BETWEEN 1 AND 100),
@@ -119,10 +119,10 @@ UP = (
         configuration_snapshot JSONB NOT NULL,
         code_version TEXT NOT NULL,
         CONSTRAINT pk_bot_runs PRIMARY KEY (id),
-        CONSTRAINT ck_bot_runs_strategy CHECK (strategy IN ('listing_sniper', 'fade')),
+        CONSTRAINT ck_bot_runs_strategy CHECK (strategy = ANY ('{listing_sniper,fade}'::text[])),
         CONSTRAINT ck_bot_runs_status
-            CHECK (status IN ('starting', 'running', 'stopping', 'stopped', 'failed')),
-        CONSTRAINT ck_bot_runs_stop_mode CHECK (stop_mode IN ('entries', 'cancel', 'flatten')),
+            CHECK (status = ANY ('{starting,running,stopping,stopped,failed}'::text[])),
+        CONSTRAINT ck_bot_runs_stop_mode CHECK (stop_mode = ANY ('{entries,cancel,flatten}'::text[])),
         CONSTRAINT ck_bot_runs_operator_id_not_empty CHECK (btrim(operator_id) <> ''),
         CONSTRAINT ck_bot_runs_configuration_snapshot_is_object
             CHECK (jsonb_typeof(configuration_snapshot) = 'object'),
@@ -162,9 +162,9 @@ UP = (
         CONSTRAINT ck_leaders_wallet_address CHECK (wallet_address ~ '^0x[0-9a-fA-F]{40}$'),
         CONSTRAINT ck_leaders_leverage_multiplier CHECK (leverage_multiplier BETWEEN 0.1 AND 10),
         CONSTRAINT ck_leaders_sizing_mode
-            CHECK (sizing_mode IN ('multiplier', 'equity_ratio', 'fixed_notional')),
+            CHECK (sizing_mode = ANY ('{multiplier,equity_ratio,fixed_notional}'::text[])),
         CONSTRAINT ck_leaders_fixed_notional_positive
-            CHECK (fixed_notional > 0 AND fixed_notional < 'Infinity'::numeric),
+            CHECK (fixed_notional > '0'::numeric AND fixed_notional < 'Infinity'::numeric),
         CONSTRAINT ck_leaders_fixed_notional_given
             CHECK (sizing_mode <> 'fixed_notional' OR fixed_notional IS NOT NULL),
         CONSTRAINT fk_leaders_account_id FOREIGN KEY(account_id) REFERENCES accounts (id)
@@ -187,15 +187,15 @@ UP = (
         updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         updated_by TEXT NOT NULL,
         CONSTRAINT pk_settings PRIMARY KEY (account_id),
-        CONSTRAINT ck_settings_mode CHECK (mode IN ('simulation', 'live')),
+        CONSTRAINT ck_settings_mode CHECK (mode = ANY ('{simulation,live}'::text[])),
         CONSTRAINT ck_settings_max_trade_usdt_positive
-            CHECK (max_trade_usdt > 0 AND max_trade_usdt < 'Infinity'::numeric),
+            CHECK (max_trade_usdt > '0'::numeric AND max_trade_usdt < 'Infinity'::numeric),
         CONSTRAINT ck_settings_max_position_usdt
             CHECK (max_position_usdt >= max_trade_usdt AND max_position_usdt < 'Infinity'::numeric),
         CONSTRAINT ck_settings_global_exposure_cap_not_negative
-            CHECK (global_exposure_cap >= 0 AND global_exposure_cap < 'Infinity'::numeric),
+            CHECK (global_exposure_cap >= '0'::numeric AND global_exposure_cap < 'Infinity'::numeric),
         CONSTRAINT ck_settings_daily_loss_limit_not_negative
-            CHECK (daily_loss_limit >= 0 AND daily_loss_limit < 'Infinity'::numeric),
+            CHECK (daily_loss_limit >= '0'::numeric AND daily_loss_limit < 'Infinity'::numeric),
         CONSTRAINT ck_settings_asset_exposure_caps_is_object
             CHECK (jsonb_typeof(asset_exposure_caps) = 'object'),
         CONSTRAINT ck_settings_updated_by_not_empty CHECK (btrim(updated_by) <> ''),

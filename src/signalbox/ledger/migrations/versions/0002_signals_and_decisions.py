@@ -17,7 +17,8 @@ UP = (
         created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         CONSTRAINT pk_listings PRIMARY KEY (id),
         CONSTRAINT unique_listing UNIQUE (symbol, listed_at),
-        CONSTRAINT ck_listings_source CHECK (source IN ('mexc_websocket', 'mexc_rest_api', 'test_injection')),
+        CONSTRAINT ck_listings_source
+            CHECK (source = ANY ('{mexc_websocket,mexc_rest_api,test_injection}'::text[])),
         CONSTRAINT ck_listings_symbol_not_empty CHECK (btrim(symbol) <> '')
     )
     """,
@@ -46,10 +47,11 @@ UP = (
         CONSTRAINT uq_listing_signals_symbol_listed_at UNIQUE (symbol, listed_at),
         CONSTRAINT ck_listing_signals_symbol_not_empty CHECK (btrim(symbol) <> ''),
         CONSTRAINT ck_listing_signals_detection_source
-            CHECK (detection_source IN ('calendar', 'ticker_diff', 'websocket', 'test_injection')),
-        CONSTRAINT ck_listing_signals_confidence CHECK (confidence IN ('high', 'medium', 'low')),
+            CHECK (detection_source = ANY ('{calendar,ticker_diff,websocket,test_injection}'::text[])),
+        CONSTRAINT ck_listing_signals_confidence CHECK (confidence = ANY ('{high,medium,low}'::text[])),
         CONSTRAINT ck_listing_signals_fresh_after_detection CHECK (freshness_deadline > detected_at),
-        CONSTRAINT ck_listing_signals_price_positive CHECK (price > 0 AND price < 'Infinity'::numeric),
+        CONSTRAINT ck_listing_signals_price_positive
+            CHECK (price > '0'::numeric AND price < 'Infinity'::numeric),
         CONSTRAINT ck_listing_signals_evidence_is_array CHECK (jsonb_typeof(evidence) = 'array')
     )
     """,
@@ -80,11 +82,13 @@ UP = (
         raw JSONB DEFAULT '{}'::jsonb NOT NULL,
         created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         CONSTRAINT pk_bot_trade_events PRIMARY KEY (id),
-        CONSTRAINT ck_bot_trade_events_event_type CHECK (event_type IN ('fill', 'position-change')),
-        CONSTRAINT ck_bot_trade_events_side CHECK (side IN ('buy', 'sell')),
+        CONSTRAINT ck_bot_trade_events_event_type CHECK (event_type = ANY ('{fill,position-change}'::text[])),
+        CONSTRAINT ck_bot_trade_events_side CHECK (side = ANY ('{buy,sell}'::text[])),
         CONSTRAINT ck_bot_trade_events_asset_not_empty CHECK (btrim(asset) <> ''),
-        CONSTRAINT ck_bot_trade_events_size_positive CHECK (size > 0 AND size < 'Infinity'::numeric),
-        CONSTRAINT ck_bot_trade_events_price_positive CHECK (price > 0 AND price < 'Infinity'::numeric),
+        CONSTRAINT ck_bot_trade_events_size_positive
+            CHECK (size > '0'::numeric AND size < 'Infinity'::numeric),
+        CONSTRAINT ck_bot_trade_events_price_positive
+            CHECK (price > '0'::numeric AND price < 'Infinity'::numeric),
         CONSTRAINT ck_bot_trade_events_previous_size_finite
             CHECK (previous_size > '-Infinity'::numeric AND previous_size < 'Infinity'::numeric),
         CONSTRAINT ck_bot_trade_events_current_size_finite
@@ -123,8 +127,8 @@ UP = (
         signal_id UUID,
         updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         CONSTRAINT pk_positions PRIMARY KEY (id),
-        CONSTRAINT ck_positions_mode CHECK (mode IN ('simulation', 'live')),
-        CONSTRAINT ck_positions_status CHECK (status IN ('open', 'closed')),
+        CONSTRAINT ck_positions_mode CHECK (mode = ANY ('{simulation,live}'::text[])),
+        CONSTRAINT ck_positions_status CHECK (status = ANY ('{open,closed}'::text[])),
         CONSTRAINT ck_positions_symbol_not_empty CHECK (btrim(symbol) <> ''),
         CONSTRAINT ck_positions_quantity_finite
             CHECK (quantity > '-Infinity'::numeric AND quantity < 'Infinity'::numeric),
@@ -135,7 +139,7 @@ UP = (
         CONSTRAINT ck_positions_fees_finite
             CHECK (fees > '-Infinity'::numeric AND fees < 'Infinity'::numeric),
         CONSTRAINT ck_positions_average_entry_price_not_negative
-            CHECK (average_entry_price >= 0 AND average_entry_price < 'Infinity'::numeric),
+            CHECK (average_entry_price >= '0'::numeric AND average_entry_price < 'Infinity'::numeric),
         CONSTRAINT ck_positions_closed_at CHECK ((closed_at IS NOT NULL) = (status = 'closed')),
         CONSTRAINT ck_positions_closed_after_opened CHECK (closed_at >= opened_at),
         CONSTRAINT fk_positions_account_id FOREIGN KEY(account_id) REFERENCES accounts (id),
@@ -171,8 +175,8 @@ UP = (
         position_id UUID,
         created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         CONSTRAINT pk_strategy_decisions PRIMARY KEY (id),
-        CONSTRAINT ck_strategy_decisions_strategy CHECK (strategy IN ('listing_sniper', 'fade')),
-        CONSTRAINT ck_strategy_decisions_decision CHECK (decision IN ('execute', 'skip')),
+        CONSTRAINT ck_strategy_decisions_strategy CHECK (strategy = ANY ('{listing_sniper,fade}'::text[])),
+        CONSTRAINT ck_strategy_decisions_decision CHECK (decision = ANY ('{execute,skip}'::text[])),
         CONSTRAINT ck_strategy_decisions_skip_code CHECK ((decision = 'skip') = (skip_code IS NOT NULL)),
         CONSTRAINT ck_strategy_decisions_one_cause
             CHECK (num_nonnulls(listing_signal_id, bot_trade_event_id, exit_rule, operator) = 1),

@@ -59,21 +59,22 @@ UP = (
         CONSTRAINT uq_trade_orders_client_order_id UNIQUE (client_order_id),
         CONSTRAINT ck_trade_orders_client_order_id_not_empty CHECK (btrim(client_order_id) <> ''),
         CONSTRAINT ck_trade_orders_symbol_not_empty CHECK (btrim(symbol) <> ''),
-        CONSTRAINT ck_trade_orders_side CHECK (side IN ('buy', 'sell')),
-        CONSTRAINT ck_trade_orders_purpose CHECK (purpose IN ('entry', 'exit')),
-        CONSTRAINT ck_trade_orders_order_type CHECK (order_type IN ('market', 'limit', 'trigger')),
-        CONSTRAINT ck_trade_orders_time_in_force CHECK (time_in_force IN ('GTC', 'IOC', 'FOK')),
-        CONSTRAINT ck_trade_orders_mode CHECK (mode IN ('simulation', 'live')),
+        CONSTRAINT ck_trade_orders_side CHECK (side = ANY ('{buy,sell}'::text[])),
+        CONSTRAINT ck_trade_orders_purpose CHECK (purpose = ANY ('{entry,exit}'::text[])),
+        CONSTRAINT ck_trade_orders_order_type CHECK (order_type = ANY ('{market,limit,trigger}'::text[])),
+        CONSTRAINT ck_trade_orders_time_in_force CHECK (time_in_force = ANY ('{GTC,IOC,FOK}'::text[])),
+        CONSTRAINT ck_trade_orders_mode CHECK (mode = ANY ('{simulation,live}'::text[])),
         CONSTRAINT ck_trade_orders_status
-            CHECK (status IN ('pending', 'submitted', 'filled', 'rejected', 'failed')),
+            CHECK (status = ANY ('{pending,submitted,filled,rejected,failed}'::text[])),
         CONSTRAINT ck_trade_orders_one_size CHECK (num_nonnulls(quote_amount, quantity) = 1),
         CONSTRAINT ck_trade_orders_quote_amount_positive
-            CHECK (quote_amount > 0 AND quote_amount < 'Infinity'::numeric),
-        CONSTRAINT ck_trade_orders_quantity_positive CHECK (quantity > 0 AND quantity < 'Infinity'::numeric),
+            CHECK (quote_amount > '0'::numeric AND quote_amount < 'Infinity'::numeric),
+        CONSTRAINT ck_trade_orders_quantity_positive
+            CHECK (quantity > '0'::numeric AND quantity < 'Infinity'::numeric),
         CONSTRAINT ck_trade_orders_limit_price_positive
-            CHECK (limit_price > 0 AND limit_price < 'Infinity'::numeric),
+            CHECK (limit_price > '0'::numeric AND limit_price < 'Infinity'::numeric),
         CONSTRAINT ck_trade_orders_trigger_price_positive
-            CHECK (trigger_price > 0 AND trigger_price < 'Infinity'::numeric),
+            CHECK (trigger_price > '0'::numeric AND trigger_price < 'Infinity'::numeric),
         CONSTRAINT ck_trade_orders_limit_price_given CHECK (order_type <> 'limit' OR limit_price IS NOT NULL),
         CONSTRAINT ck_trade_orders_trigger_price_given
             CHECK (order_type <> 'trigger' OR trigger_price IS NOT NULL),
@@ -84,26 +85,26 @@ UP = (
         CONSTRAINT ck_trade_orders_fill_model_given
             CHECK (mode <> 'simulation' OR status <> 'filled' OR fill_model IS NOT NULL),
         CONSTRAINT ck_trade_orders_submitted_at
-            CHECK (status NOT IN ('submitted', 'filled') OR submitted_at IS NOT NULL),
+            CHECK (status <> ALL ('{submitted,filled}'::text[]) OR submitted_at IS NOT NULL),
         CONSTRAINT ck_trade_orders_pending_not_submitted
-            CHECK (status NOT IN ('pending', 'failed') OR submitted_at IS NULL),
+            CHECK (status <> ALL ('{pending,failed}'::text[]) OR submitted_at IS NULL),
         CONSTRAINT ck_trade_orders_completed_at
-            CHECK ((completed_at IS NOT NULL) = (status IN ('filled', 'rejected', 'failed'))),
+            CHECK ((completed_at IS NOT NULL) = (status = ANY ('{filled,rejected,failed}'::text[]))),
         CONSTRAINT ck_trade_orders_completed_after_submitted CHECK (completed_at >= submitted_at),
         CONSTRAINT ck_trade_orders_unknown_is_submitted CHECK (unknown_since IS NULL OR status = 'submitted'),
         CONSTRAINT ck_trade_orders_filled_has_fill
             CHECK (status <> 'filled' OR (num_nulls(executed_quantity, executed_price,
-                executed_quote) = 0 AND executed_quantity > 0)),
+                executed_quote) = 0 AND executed_quantity > '0'::numeric)),
         CONSTRAINT ck_trade_orders_refusal_has_code
-            CHECK (status NOT IN ('rejected', 'failed') OR error_code IS NOT NULL),
+            CHECK (status <> ALL ('{rejected,failed}'::text[]) OR error_code IS NOT NULL),
         CONSTRAINT ck_trade_orders_executed_price_not_negative
-            CHECK (executed_price >= 0 AND executed_price < 'Infinity'::numeric),
+            CHECK (executed_price >= '0'::numeric AND executed_price < 'Infinity'::numeric),
         CONSTRAINT ck_trade_orders_executed_quantity_not_negative
-            CHECK (executed_quantity >= 0 AND executed_quantity < 'Infinity'::numeric),
+            CHECK (executed_quantity >= '0'::numeric AND executed_quantity < 'Infinity'::numeric),
         CONSTRAINT ck_trade_orders_executed_quote_not_negative
-            CHECK (executed_quote >= 0 AND executed_quote < 'Infinity'::numeric),
+            CHECK (executed_quote >= '0'::numeric AND executed_quote < 'Infinity'::numeric),
         CONSTRAINT ck_trade_orders_latency_ms_not_negative
-            CHECK (latency_ms >= 0 AND latency_ms < 'Infinity'::numeric),
+            CHECK (latency_ms >= '0'::numeric AND latency_ms < 'Infinity'::numeric),
         CONSTRAINT ck_trade_orders_realised_pnl_finite
             CHECK (realised_pnl > '-Infinity'::numeric AND realised_pnl < 'Infinity'::numeric),
         CONSTRAINT fk_trade_orders_account_id FOREIGN KEY(account_id) REFERENCES accounts (id),
@@ -154,12 +155,13 @@ UP = (
         CONSTRAINT pk_fills PRIMARY KEY (id),
         CONSTRAINT uq_fills_account_id_symbol_exchange_trade_id_side UNIQUE (account_id, symbol,
             exchange_trade_id, side),
-        CONSTRAINT ck_fills_side CHECK (side IN ('buy', 'sell')),
+        CONSTRAINT ck_fills_side CHECK (side = ANY ('{buy,sell}'::text[])),
         CONSTRAINT ck_fills_exchange_trade_id_not_empty CHECK (btrim(exchange_trade_id) <> ''),
-        CONSTRAINT ck_fills_price_positive CHECK (price > 0 AND price < 'Infinity'::numeric),
-        CONSTRAINT ck_fills_quantity_positive CHECK (quantity > 0 AND quantity < 'Infinity'::numeric),
+        CONSTRAINT ck_fills_price_positive CHECK (price > '0'::numeric AND price < 'Infinity'::numeric),
+        CONSTRAINT ck_fills_quantity_positive
+            CHECK (quantity > '0'::numeric AND quantity < 'Infinity'::numeric),
         CONSTRAINT ck_fills_quote_quantity_positive
-            CHECK (quote_quantity > 0 AND quote_quantity < 'Infinity'::numeric),
+            CHECK (quote_quantity > '0'::numeric AND quote_quantity < 'Infinity'::numeric),
         CONSTRAINT ck_fills_fee_finite CHECK (fee > '-Infinity'::numeric AND fee < 'Infinity'::numeric),
         CONSTRAINT fk_fills_account_id FOREIGN KEY(account_id) REFERENCES accounts (id),
         CONSTRAINT fk_fills_order_id FOREIGN KEY(order_id) REFERENCES trade_orders (id)
@@ -184,12 +186,13 @@ UP = (
         created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         settled_at TIMESTAMP WITH TIME ZONE,
         CONSTRAINT pk_reservations PRIMARY KEY (decision_id),
-        CONSTRAINT ck_reservations_amount_not_negative CHECK (amount >= 0 AND amount < 'Infinity'::numeric),
+        CONSTRAINT ck_reservations_amount_not_negative
+            CHECK (amount >= '0'::numeric AND amount < 'Infinity'::numeric),
         CONSTRAINT ck_reservations_settled_amount_not_negative
-            CHECK (settled_amount >= 0 AND settled_amount < 'Infinity'::numeric),
+            CHECK (settled_amount >= '0'::numeric AND settled_amount < 'Infinity'::numeric),
         CONSTRAINT ck_reservations_orders_not_negative CHECK (orders >= 0),
-        CONSTRAINT ck_reservations_mode CHECK (mode IN ('simulation', 'live')),
-        CONSTRAINT ck_reservations_state CHECK (state IN ('held', 'settled', 'released')),
+        CONSTRAINT ck_reservations_mode CHECK (mode = ANY ('{simulation,live}'::text[])),
+        CONSTRAINT ck_reservations_state CHECK (state = ANY ('{held,settled,released}'::text[])),
         CONSTRAINT ck_reservations_settled_at CHECK ((settled_at IS NOT NULL) = (state <> 'held')),
         CONSTRAINT ck_reservations_settled_amount CHECK ((settled_amount IS NOT NULL) = (state = 'settled')),
         CONSTRAINT fk_reservations_decision_id FOREIGN KEY(decision_id) REFERENCES strategy_decisions (id),

@@ -41,9 +41,9 @@ UP = (
         CONSTRAINT uq_trade_logs_order_id_revision UNIQUE (order_id, revision),
         CONSTRAINT uq_trade_logs_sequence UNIQUE (sequence),
         CONSTRAINT ck_trade_logs_fill_quantity_not_negative
-            CHECK (fill_quantity >= 0 AND fill_quantity < 'Infinity'::numeric),
+            CHECK (fill_quantity >= '0'::numeric AND fill_quantity < 'Infinity'::numeric),
         CONSTRAINT ck_trade_logs_fill_price_not_negative
-            CHECK (fill_price >= 0 AND fill_price < 'Infinity'::numeric),
+            CHECK (fill_price >= '0'::numeric AND fill_price < 'Infinity'::numeric),
         CONSTRAINT ck_trade_logs_revision_positive CHECK (revision > 0),
         CONSTRAINT ck_trade_logs_logged_at_finite CHECK (isfinite(logged_at)),
         CONSTRAINT fk_trade_logs_order_id FOREIGN KEY(order_id) REFERENCES trade_orders (id)
@@ -68,8 +68,8 @@ UP = (
         hash BYTEA NOT NULL,
         CONSTRAINT pk_system_events PRIMARY KEY (id),
         CONSTRAINT uq_system_events_sequence UNIQUE (sequence),
-        CONSTRAINT ck_system_events_level CHECK (level IN ('info', 'warning', 'error')),
-        CONSTRAINT ck_system_events_category CHECK (category IN ('api', 'trading', 'system', 'config')),
+        CONSTRAINT ck_system_events_level CHECK (level = ANY ('{info,warning,error}'::text[])),
+        CONSTRAINT ck_system_events_category CHECK (category = ANY ('{api,trading,system,config}'::text[])),
         CONSTRAINT ck_system_events_message_not_empty CHECK (btrim(message) <> ''),
         CONSTRAINT ck_system_events_actor_not_empty CHECK (btrim(actor) <> ''),
         CONSTRAINT ck_system_events_details_is_object CHECK (jsonb_typeof(details) = 'object'),

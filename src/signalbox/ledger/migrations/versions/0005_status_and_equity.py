@@ -29,7 +29,7 @@ UP = (
         CONSTRAINT pk_system_status PRIMARY KEY (id),
         CONSTRAINT ck_system_status_one_row CHECK (id = 1),
         CONSTRAINT ck_system_status_kill_switch_mode
-            CHECK (kill_switch_mode IN ('block', 'cancel', 'flatten', 'freeze')),
+            CHECK (kill_switch_mode = ANY ('{block,cancel,flatten,freeze}'::text[])),
         CONSTRAINT ck_system_status_kill_switch_says_who
             CHECK (NOT kill_switch OR num_nulls(kill_switch_mode, kill_switch_activated_at,
                 kill_switch_activated_by) = 0)
@@ -47,7 +47,7 @@ UP = (
         CONSTRAINT pk_bot_health PRIMARY KEY (id),
         CONSTRAINT uq_bot_health_component_name UNIQUE (component_name),
         CONSTRAINT ck_bot_health_component_name_not_empty CHECK (btrim(component_name) <> ''),
-        CONSTRAINT ck_bot_health_status CHECK (status IN ('running', 'stopped', 'degraded', 'error')),
+        CONSTRAINT ck_bot_health_status CHECK (status = ANY ('{running,stopped,degraded,error}'::text[])),
         CONSTRAINT ck_bot_health_details_is_object CHECK (jsonb_typeof(details) = 'object')
     )
     """,
@@ -62,7 +62,7 @@ UP = (
         bot_equities JSONB DEFAULT '{}'::jsonb NOT NULL,
         CONSTRAINT pk_equity_snapshots PRIMARY KEY (id),
         CONSTRAINT ck_equity_snapshots_granularity
-            CHECK (granularity IN ('five_minutes', 'change', 'hourly')),
+            CHECK (granularity = ANY ('{five_minutes,change,hourly}'::text[])),
         CONSTRAINT ck_equity_snapshots_bots_aggregate_finite
             CHECK (bots_aggregate > '-Infinity'::numeric AND bots_aggregate < 'Infinity'::numeric),
         CONSTRAINT ck_equity_snapshots_fade_arena_finite
