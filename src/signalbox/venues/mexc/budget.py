@@ -17,7 +17,7 @@ class WeightBudget:
     `reserve` is kept for reads that matter now (order look-ups, prices for an exit): polls do not touch it.
     """
 
-    def __init__(self, clock: Clock, *, limit: int = 300, window_s: float = 10.0, reserve: int = 80) -> None:
+    def __init__(self, clock: Clock, *, limit: int, window_s: float = 10.0, reserve: int = 80) -> None:
         self._clock = clock
         self._limit = limit
         self._window_ns = int(window_s * _NS)

@@ -25,6 +25,7 @@ ORDER_KINDS: dict[tuple[OrderType, TimeInForce | None], str] = {
 (MEXC spot docs, "New Order" and "ENUM definitions")."""
 
 WEIGHT_PER_10_S = Limit(value=300, unit="weight per 10 s and address", source="MEXC spot docs, LIMITS")
+ACCOUNT_WEIGHT_PER_10_S = Limit(value=500, unit="weight per 10 s and account", source="MEXC spot docs, LIMITS")
 ORDERS_PER_SECOND = Limit(value=12, unit="orders and cancels per s and account", source="MEXC spot docs, LIMITS")
 RECV_WINDOW_MS = Limit(value=60_000, unit="ms at most", source="MEXC spot docs, Timing security")
 FUTURE_TOLERANCE_MS = Limit(value=1_000, unit="ms ahead of the venue", source="MEXC spot docs, Timing security")

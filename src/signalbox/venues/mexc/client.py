@@ -13,7 +13,7 @@ from signalbox.venues.http import parse_target
 from signalbox.venues.http_pool import HttpPool, PoolLimits
 from signalbox.venues.mexc.budget import WeightBudget
 from signalbox.venues.mexc.calendar import HEADERS, MexcCalendar
-from signalbox.venues.mexc.capabilities import ORDERS_PER_SECOND
+from signalbox.venues.mexc.capabilities import ACCOUNT_WEIGHT_PER_10_S, ORDERS_PER_SECOND, WEIGHT_PER_10_S
 from signalbox.venues.mexc.clock_offset import ClockOffset
 from signalbox.venues.mexc.endpoints import MexcEndpoints
 from signalbox.venues.mexc.feed import MINI_TICKERS, FeedSettings, MexcFeed
@@ -47,7 +47,8 @@ class MexcPublic:
     ) -> None:
         pool = HttpPool(parse_target(endpoints.rest_url), clock, limits=_READ_POOL, jitter=jitter)
         page = HttpPool(parse_target(endpoints.calendar_url), clock, limits=_CALENDAR_POOL, jitter=jitter)
-        reads = RestReader(pool, clock, WeightBudget(clock), headers=_PUBLIC_HEADERS)
+        budget = WeightBudget(clock, limit=WEIGHT_PER_10_S.value)
+        reads = RestReader(pool, clock, budget, headers=_PUBLIC_HEADERS)
         site_budget = WeightBudget(clock, limit=_CALENDAR_PER_10_S, reserve=0)
         self._market = MexcMarket(reads, clock=clock, events=events)
         self._calendar = MexcCalendar(RestReader(page, clock, site_budget, headers=HEADERS))
@@ -128,7 +129,8 @@ def open_orders(
     pace = WeightBudget(clock, limit=ORDERS_PER_SECOND.value, window_s=1.0, reserve=_CANCEL_RESERVE)
     orders = RestReader(HttpPool(target, clock, limits=_ORDER_POOL, jitter=jitter), clock, pace, headers=headers)
     read_pool = HttpPool(target, clock, limits=_READ_POOL, jitter=jitter)
-    reads = RestReader(read_pool, clock, WeightBudget(clock), headers=headers)
+    account_budget = WeightBudget(clock, limit=ACCOUNT_WEIGHT_PER_10_S.value)
+    reads = RestReader(read_pool, clock, account_budget, headers=headers)
     offset = ClockOffset(clock, MexcMarket(reads, clock=clock, events=events).server_time)
     return MexcOrders(credentials, orders, reads, offset=offset, clock=clock, events=events, timeout_s=timeout_s)
 

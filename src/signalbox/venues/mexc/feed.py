@@ -31,7 +31,7 @@ from signalbox.venues.mexc.knowledge import (
 )
 from signalbox.venues.mexc.market import MexcMarket
 from signalbox.venues.mexc.push_pb2 import Push
-from signalbox.venues.mexc.schedule import Announcement, ScheduleChange
+from signalbox.venues.mexc.schedule import TOLERANCE, Announcement, ScheduleChange
 from signalbox.venues.mexc.source_health import SourceHealth
 from signalbox.venues.mexc.ws import MarketStream
 
@@ -41,9 +41,12 @@ MINI_TICKERS = "spot@public.miniTickers.v3.api.pb@UTC+0"
 MOST_NEW_AT_ONCE = 10
 """More new symbols than this in one answer are no listings but a hole in what we knew: learned, not traded."""
 
+SHORTEST_TICKER_INTERVAL_S = 0.5
+"""The list of all prices weighs 10, polls may spend 220 of 300 in ten seconds."""
+
 _RULES_INTERVAL_S = 60.0
 _CLOCK_INTERVAL_S = 60.0
-_TOLERANCE = timedelta(seconds=1)
+_CONFIRM_AHEAD = timedelta(seconds=5)
 _LONGEST_SLEEP_S = 60.0
 _NS = 1_000_000_000
 _symbol_of = attrgetter("symbol")
@@ -84,6 +87,7 @@ class MexcFeed:
         self._settings = settings or FeedSettings()
         self._knowledge: Knowledge | None = None
         self._rescheduled = asyncio.Event()
+        self._rules_wanted = asyncio.Event()
         self._on_sighting: OnSighting | None = None
         self._calendar_health = SourceHealth("feed.calendar", events, clock)
         self._odd_symbols = SourceHealth("feed.symbols", events, clock)
@@ -117,10 +121,22 @@ class MexcFeed:
         async with asyncio.TaskGroup() as sources:
             sources.create_task(self._stream.run(self._on_push))
             sources.create_task(self._poll(self._read_calendar, self._calendar_health, intervals.calendar_s))
-            sources.create_task(self._poll(self._read_prices, prices, intervals.ticker_s))
-            sources.create_task(self._poll(self._read_rules, rules, _RULES_INTERVAL_S))
+            sources.create_task(self._poll(self._read_prices, prices, self._ticker_interval(intervals)))
+            sources.create_task(self._poll(self._read_rules, rules, _RULES_INTERVAL_S, self._rules_wanted))
             sources.create_task(self._poll(self._measure_clock, clock, _CLOCK_INTERVAL_S))
             sources.create_task(self._follow_schedule())
+
+    def _ticker_interval(self, intervals: FeedIntervals) -> float:
+        """As asked for, but never so short that the venue's weight limit would starve the poll."""
+        if intervals.ticker_s >= SHORTEST_TICKER_INTERVAL_S:
+            return intervals.ticker_s
+        self._events.event(
+            "warning",
+            "trading",
+            f"the price list is read every {SHORTEST_TICKER_INTERVAL_S:g} s, not every {intervals.ticker_s:g} s: "
+            "the venue's request limit allows no more",
+        )
+        return SHORTEST_TICKER_INTERVAL_S
 
     async def _learn_markets(self, health: SourceHealth) -> None:
         backoff = Backoff(self._jitter)
@@ -131,10 +147,19 @@ class MexcFeed:
                 health.bad(f"the markets at the start are not known yet, nothing is watched: {error}")
                 await asyncio.sleep(_pause(error, backoff))
 
-    async def _poll(self, read: Callable[[], Awaitable[None]], health: SourceHealth, interval_s: float) -> None:
-        """Read again and again; after a failure wait 1, 2, 4 … 30 s, or as long as the venue asks."""
+    async def _poll(
+        self,
+        read: Callable[[], Awaitable[None]],
+        health: SourceHealth,
+        interval_s: float,
+        wanted: asyncio.Event | None = None,
+    ) -> None:
+        """Read again and again, earlier when `wanted` is set; after a failure wait 1, 2, 4 … 30 s, or as long as the
+        venue asks."""
         backoff = Backoff(self._jitter)
+        wanted = wanted or asyncio.Event()
         while True:
+            wanted.clear()
             started_ns = self._clock.monotonic_ns()
             try:
                 await read()
@@ -145,7 +170,7 @@ class MexcFeed:
             backoff.reset()
             health.good()
             spent_s = (self._clock.monotonic_ns() - started_ns) / _NS
-            await asyncio.sleep(max(0.0, interval_s - spent_s))
+            await _wait(wanted, max(0.0, interval_s - spent_s))
 
     # Source 1: the calendar, and the schedule that comes out of it
 
@@ -162,7 +187,10 @@ class MexcFeed:
             for symbol in self._symbols_of(entry.base)
             if symbol not in knowledge.known
         ]
-        self._rescheduled_by(knowledge.schedule.update(CALENDAR, announced))
+        changes = knowledge.schedule.update(CALENDAR, announced)
+        self._rescheduled_by(changes, CALENDAR)
+        if changes:
+            self._rules_wanted.set()  # what the calendar changes, the documented source should confirm
 
     def _symbols_of(self, base: str) -> list[str]:
         """The pairs of a coin. The calendar does not tell the quote asset: the exchange information decides when it
@@ -181,14 +209,14 @@ class MexcFeed:
         for symbol, instrument in instruments.items():
             if symbol in knowledge.known and is_announced(instrument, now):
                 knowledge.forget(symbol)
-        self._rescheduled_by(knowledge.schedule.update(EXCHANGE_INFO, knowledge.announcements(now)))
+        self._rescheduled_by(knowledge.schedule.update(EXCHANGE_INFO, knowledge.announcements(now)), EXCHANGE_INFO)
         source = DetectionSource.TICKER_DIFF
         trading = {s for s, instrument in instruments.items() if instrument.status is InstrumentStatus.TRADING}
         for symbol in self._plausible(trading - knowledge.reported(source), source):
             if not self._opens_later(symbol):
                 self._saw(symbol, source, received_ns)
 
-    def _rescheduled_by(self, changes: list[ScheduleChange]) -> None:
+    def _rescheduled_by(self, changes: list[ScheduleChange], origin: str) -> None:
         for change in changes:
             old, new = _text(change.old), _text(change.new)
             match change.old, change.new:
@@ -198,12 +226,15 @@ class MexcFeed:
                     message = f"the listing of {change.symbol} at {old} was taken back"
                 case _:
                     message = f"the listing of {change.symbol} was moved from {old} to {new}"
-            self._events.event("info", "trading", message, symbol=change.symbol, old=old, new=new)
+            text = f"{origin}: {message}"
+            self._events.event("info", "trading", text, symbol=change.symbol, origin=origin, old=old, new=new)
         if changes:
             self._rescheduled.set()
 
     async def _follow_schedule(self) -> None:
-        """Report each scheduled listing at its opening, by the venue's clock."""
+        """Report each scheduled listing at its opening, by the venue's clock. A few seconds ahead the exchange
+        information is read once more: times move."""
+        confirmed: Announcement | None = None
         while True:
             self._rescheduled.clear()
             schedule = self._ready().schedule
@@ -212,13 +243,13 @@ class MexcFeed:
             upcoming = schedule.upcoming()
             wait_s = _LONGEST_SLEEP_S
             if upcoming:
-                until = upcoming[0].opens_at - self._settings.lead - self._venue_now()
-                wait_s = min(wait_s, max(0.0, until.total_seconds()))
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._rescheduled.wait()
-            except TimeoutError:
-                continue
+                ahead = upcoming[0].opens_at - self._settings.lead - self._venue_now()
+                until_check_s = (ahead - _CONFIRM_AHEAD).total_seconds()
+                if until_check_s <= 0 and upcoming[0] != confirmed:
+                    confirmed = upcoming[0]
+                    self._rules_wanted.set()
+                wait_s = min(wait_s, until_check_s if until_check_s > 0 else max(0.0, ahead.total_seconds()))
+            await _wait(self._rescheduled, wait_s)
 
     async def _measure_clock(self) -> None:
         await self._offset.measure()
@@ -268,10 +299,11 @@ class MexcFeed:
         knowledge = self._ready()
         knowledge.reported(source).add(symbol)
         if listing_time is None:
-            listing_time = knowledge.schedule.opening_of(symbol)
-            if listing_time is not None and listing_time > self._venue_now() + _TOLERANCE:
+            now = self._venue_now()
+            listing_time = knowledge.schedule.opening_of(symbol, now)
+            if listing_time is not None and listing_time > now + TOLERANCE:
                 listing_time = None  # it trades before its time: the announcement is void
-            knowledge.schedule.opened(symbol, listing_time)
+            knowledge.schedule.opened(symbol, now)
         if self._on_sighting is not None:
             self._on_sighting(
                 Sighting(
@@ -305,8 +337,9 @@ class MexcFeed:
         return []
 
     def _opens_later(self, symbol: str) -> bool:
-        opens_at = self._ready().schedule.opening_of(symbol)
-        return opens_at is not None and opens_at > self._venue_now() + _TOLERANCE
+        now = self._venue_now()
+        opens_at = self._ready().schedule.opening_of(symbol, now)
+        return opens_at is not None and opens_at > now + TOLERANCE
 
     def _ready(self) -> Knowledge:
         if self._knowledge is None:
@@ -315,6 +348,15 @@ class MexcFeed:
 
     def _venue_now(self) -> datetime:
         return self._offset.venue_now()
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    """Until the event is set, at most so long."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return
 
 
 def _pause(error: Exception, backoff: Backoff) -> float:

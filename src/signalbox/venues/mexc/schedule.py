@@ -1,9 +1,12 @@
 """Listings that are announced: kept, moved, cancelled, and due at their opening. Pure."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
+
+TOLERANCE = timedelta(seconds=1)
+"""A market that trades this much before its time has opened on time: clocks differ."""
 
 
 class Announcement(Struct, frozen=True, kw_only=True):
@@ -23,47 +26,46 @@ class ScheduleChange(Struct, frozen=True, kw_only=True):
 
 
 class Schedule:
-    """The announced listings by symbol. Each origin keeps its own list; the exchange information wins, because it is
-    the documented source, the calendar is not."""
+    """The announced listings. Each origin has its own list, and where they disagree on a time, both times count: an
+    attempt that comes too early is refused by the venue, one that is left out is a missed listing."""
 
     def __init__(self) -> None:
         self._by_origin: dict[str, dict[str, Announcement]] = {}
         self._fired: set[tuple[str, datetime]] = set()
-        self._opened: dict[str, datetime | None] = {}
+        self._opened: dict[str, datetime] = {}
 
     def update(self, origin: str, announcements: Iterable[Announcement]) -> list[ScheduleChange]:
-        """Replace what one origin announces and return how the whole changed. An announcement that was already due
-        stays known with its opening time."""
-        before = self._times()
-        self._by_origin[origin] = {a.symbol: a for a in announcements if a.symbol not in self._opened}
-        after = self._times()
-        return [
-            ScheduleChange(symbol=symbol, old=before.get(symbol), new=after.get(symbol))
-            for symbol in sorted(before.keys() | after.keys())
-            if before.get(symbol) != after.get(symbol) and not self._is_over(symbol, before, after)
-        ]
-
-    def _is_over(self, symbol: str, before: dict[str, datetime], after: dict[str, datetime]) -> bool:
-        """An entry that leaves its list after it was due is no cancellation."""
-        return symbol not in after and (symbol, before[symbol]) in self._fired
-
-    def _times(self) -> dict[str, datetime]:
-        times: dict[str, datetime] = {}
-        for origin in sorted(self._by_origin):  # calendar before exchange_info: the later one wins
-            times.update({symbol: a.opens_at for symbol, a in self._by_origin[origin].items()})
-        return times
+        """Replace what one origin announces and return how its list changed. An entry that leaves the list after it
+        was due is no cancellation."""
+        before = self._by_origin.get(origin, {})
+        after = {a.symbol: a for a in announcements if not self._is_void(a)}
+        self._by_origin[origin] = after
+        changes: list[ScheduleChange] = []
+        for symbol in sorted(before.keys() | after.keys()):
+            old = before[symbol].opens_at if symbol in before else None
+            new = after[symbol].opens_at if symbol in after else None
+            is_over = new is None and (symbol, old) in self._fired
+            if old != new and not is_over:
+                changes.append(ScheduleChange(symbol=symbol, old=old, new=new))
+        return changes
 
     def upcoming(self) -> list[Announcement]:
-        """What is still to open, earliest first."""
-        merged: dict[str, Announcement] = {}
+        """What is still to open, earliest first; the same opening from two origins is one."""
+        merged: dict[tuple[str, datetime], Announcement] = {}
         for origin in sorted(self._by_origin):
-            merged.update(self._by_origin[origin])
-        waiting = [a for a in merged.values() if (a.symbol, a.opens_at) not in self._fired]
+            for a in self._by_origin[origin].values():
+                merged[(a.symbol, a.opens_at)] = a
+        waiting = [a for key, a in merged.items() if key not in self._fired]
         return sorted(waiting, key=lambda a: (a.opens_at, a.symbol))
 
-    def opening_of(self, symbol: str) -> datetime | None:
-        """When this symbol opens or opened, None when nobody said."""
-        return self._times().get(symbol) or self._opened.get(symbol)
+    def opening_of(self, symbol: str, venue_now: datetime) -> datetime | None:
+        """The opening that this symbol's trading belongs to: the last one that has come, else the next one, None when
+        nobody announced it."""
+        times = [a[symbol].opens_at for a in self._by_origin.values() if symbol in a]
+        past = [at for at in times if at <= venue_now + TOLERANCE]
+        if past:
+            return max(past)
+        return min(times, default=None)
 
     def take_due(self, venue_now: datetime) -> list[Announcement]:
         """The announcements whose time has come, each only once per opening time."""
@@ -71,11 +73,16 @@ class Schedule:
         self._fired.update((a.symbol, a.opens_at) for a in due)
         return due
 
-    def opened(self, symbol: str, opens_at: datetime | None) -> None:
-        """The market trades: it is not announced any more, whatever the lists still say."""
-        self._opened[symbol] = opens_at
+    def opened(self, symbol: str, venue_now: datetime) -> None:
+        """The market trades: a later opening is void, whatever the lists still say."""
+        self._opened.setdefault(symbol, venue_now)
         for announcements in self._by_origin.values():
-            announcements.pop(symbol, None)
+            if symbol in announcements and self._is_void(announcements[symbol]):
+                del announcements[symbol]
+
+    def _is_void(self, announcement: Announcement) -> bool:
+        opened_at = self._opened.get(announcement.symbol)
+        return opened_at is not None and announcement.opens_at > opened_at + TOLERANCE
 
     def reopen(self, symbol: str) -> None:
         """The venue announces a market anew that had opened before (a relisting)."""

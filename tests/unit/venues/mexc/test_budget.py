@@ -30,7 +30,7 @@ def test_the_wait_is_until_enough_is_forgotten() -> None:
 
 def test_a_pause_stops_everything_and_ends() -> None:
     clock = ManualClock()
-    budget = WeightBudget(clock)
+    budget = WeightBudget(clock, limit=300)
     budget.pause(3)
     budget.pause(1)
     assert budget.wait_s(1, poll=False) == 3

@@ -28,13 +28,25 @@ def test_new_moved_and_cancelled() -> None:
     assert [a.symbol for a in schedule.upcoming()] == ["A"]
 
 
-def test_the_exchange_information_wins_over_the_calendar() -> None:
+def test_where_the_origins_disagree_both_times_count() -> None:
     schedule = Schedule()
     schedule.update(EXCHANGE_INFO, [announced("A", 15, EXCHANGE_INFO)])
     schedule.update(CALENDAR, [announced("A", 10)])
-    assert schedule.opening_of("A") == NOON + timedelta(minutes=15)
-    schedule.update(EXCHANGE_INFO, [])
-    assert schedule.opening_of("A") == NOON + timedelta(minutes=10)
+    assert [a.opens_at for a in schedule.upcoming()] == [NOON + timedelta(minutes=m) for m in (10, 15)]
+    assert schedule.opening_of("A", NOON) == NOON + timedelta(minutes=10)
+    assert schedule.opening_of("A", NOON + timedelta(minutes=12)) == NOON + timedelta(minutes=10)
+    assert schedule.opening_of("A", NOON + timedelta(minutes=16)) == NOON + timedelta(minutes=15)
+    schedule.take_due(NOON + timedelta(minutes=10))
+    schedule.opened("A", NOON + timedelta(minutes=10, seconds=2))
+    assert schedule.upcoming() == [], "it trades: the later time is void"
+
+
+def test_the_same_opening_from_two_origins_is_one() -> None:
+    schedule = Schedule()
+    schedule.update(CALENDAR, [announced("A", 10)])
+    schedule.update(EXCHANGE_INFO, [announced("A", 10, EXCHANGE_INFO)])
+    assert len(schedule.upcoming()) == 1
+    assert len(schedule.take_due(LATER)) == 1
 
 
 def test_due_once_per_opening_time() -> None:
@@ -43,7 +55,7 @@ def test_due_once_per_opening_time() -> None:
     assert [a.symbol for a in schedule.take_due(NOON)] == ["A"]
     assert schedule.take_due(NOON) == []
     assert [a.symbol for a in schedule.upcoming()] == ["B"]
-    assert schedule.opening_of("A") == NOON, "other sources still learn the listing time"
+    assert schedule.opening_of("A", NOON) == NOON, "other sources still learn the listing time"
     schedule.update(CALENDAR, [announced("A", 60), announced("B", 5)])
     assert [a.symbol for a in schedule.take_due(LATER)] == ["B", "A"], "postponed at the last moment: due again"
 
@@ -61,6 +73,15 @@ def test_what_trades_is_not_announced_any_more_until_it_is_announced_anew() -> N
     schedule.opened("A", NOON)
     assert schedule.upcoming() == []
     assert schedule.update(CALENDAR, [announced("A", 10)]) == []
-    assert schedule.opening_of("A") == NOON
+    assert schedule.opening_of("A", NOON) is None
     schedule.reopen("A")
     assert [change.symbol for change in schedule.update(CALENDAR, [announced("A", 20)])] == ["A"]
+
+
+def test_a_trade_just_before_the_announced_time_does_not_take_the_announcement_away() -> None:
+    schedule = Schedule()
+    schedule.update(CALENDAR, [announced("A", 10)])
+    opening = NOON + timedelta(minutes=10)
+    schedule.opened("A", opening - timedelta(milliseconds=500))
+    assert schedule.opening_of("A", opening - timedelta(milliseconds=500)) == opening
+    assert [a.symbol for a in schedule.take_due(opening)] == ["A"]
