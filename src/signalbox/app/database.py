@@ -56,8 +56,8 @@ def open_database(settings: Settings, *, upgrade: bool = False) -> Iterator[Open
 
 
 def postgresql_directory(settings: Settings) -> Path:
-    """Where the private server keeps its things."""
-    return settings.data_dir / "postgresql"
+    """The directory below which the private server keeps its things (in `postgresql/`)."""
+    return settings.data_dir
 
 
 def ensure_database(server_url: str, name: str) -> bool:
