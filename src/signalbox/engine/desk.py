@@ -200,8 +200,12 @@ class Desk:
 
     def settle(self, order: Order, spent: Decimal) -> None:
         """The entry of this order's decision ended; free what it did not spend."""
-        self._capacity[order.mode].settle(order.decision_id, spent=spent)
-        self.exit_plans.pop(order.decision_id, None)
+        self.end_reservation(order.mode, order.decision_id, spent)
+
+    def end_reservation(self, mode: Mode, decision_id: DecisionId, spent: Decimal) -> None:
+        """The same for a decision whose order is not at hand."""
+        self._capacity[mode].settle(decision_id, spent=spent)
+        self.exit_plans.pop(decision_id, None)
 
     def release(self, order: Order) -> None:
         """The entry surely never left: it counts for nothing."""

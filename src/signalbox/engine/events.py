@@ -4,77 +4,81 @@ import asyncio
 from collections import deque
 from typing import Any
 
+import msgspec
 import structlog
 from msgspec import Struct
 
 from signalbox.domain.backoff import backoff
-from signalbox.domain.errors import LedgerUnavailable
+from signalbox.domain.errors import LedgerUnavailable, SignalboxError
 from signalbox.domain.ports import Clock, Ledger
 
 _CAPACITY = 10_000
 
 
-class _Entry(Struct, frozen=True):
-    write: str
+class _Event(Struct, frozen=True):
+    values: dict[str, Any]
+
+
+class _Health(Struct, frozen=True):
+    component: str
     values: dict[str, Any]
 
 
 class EventJournal:
-    """An EventSink that never blocks its callers. Events wait in memory (up to 10,000) while the ledger is away."""
+    """An EventSink that never blocks its callers. Events wait in memory (up to 10,000) while the ledger is away; of a
+    component's health only the newest state waits."""
 
     def __init__(self, ledger: Ledger, clock: Clock, actor: str) -> None:
         self._ledger = ledger
         self._clock = clock
         self._actor = actor
         self._log = structlog.get_logger("signalbox.engine")
-        self._waiting: deque[_Entry] = deque()
+        self._events: deque[_Event] = deque()
+        self._states: dict[str, _Health] = {}
         self._dropped = 0
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
-        self._health: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._health: dict[str, str] = {}
 
     def event(self, level: str, category: str, message: str, **details: Any) -> None:
         """Log at once and queue for system_events. `level`: info, warning or error."""
         getattr(self._log, level)(message, category=category, **details)
-        now = self._clock.now()
-        self._put(
-            "event",
-            {
-                "at": now,
-                "level": level,
-                "category": category,
-                "message": message,
-                "details": details,
-                "actor": self._actor,
-            },
-        )
+        if len(self._events) >= _CAPACITY:
+            self._events.popleft()
+            self._dropped += 1
+            self._log.error("too many events wait for the ledger; the oldest was dropped", dropped=self._dropped)
+        values = {"at": self._clock.now(), "level": level, "category": category, "message": message}
+        self._events.append(_Event({**values, "details": _plain(details), "actor": self._actor}))
+        self._written_later()
 
     def health(self, component: str, status: str, **details: Any) -> None:
         """Tell a component's state: running, stopped, degraded or error. Only changes are logged."""
-        before = self._health.get(component)
-        if before is None or before[0] != status:
+        if self._health.get(component) != status:
             self._log.info("component health", component=component, status=status, **details)
-        self._health[component] = (status, details)
-        self._put("health", {"component": component, "status": status, "at": self._clock.now(), "details": details})
+        self._health[component] = status
+        values = {"status": status, "at": self._clock.now(), "details": _plain(details)}
+        self._states[component] = _Health(component, values)
+        self._written_later()
 
     async def run(self) -> None:
-        """Write what waits, oldest first, until cancelled. A ledger that is away is waited for."""
+        """Write what waits, events first and oldest first, until cancelled. A ledger that is away is waited for; an
+        entry that the ledger refuses is dropped, so that it holds up nobody."""
         delays = backoff()
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                entry = self._waiting[0]
+            while (entry := self._next()) is not None:
                 try:
                     await self._write(entry)
                 except LedgerUnavailable as error:
-                    self._log.warning("the ledger does not take events", reason=str(error), waiting=len(self._waiting))
+                    self._log.warning("the ledger does not take events", reason=str(error), waiting=len(self._events))
                     await asyncio.sleep(next(delays))
                     continue
+                except SignalboxError as error:
+                    self._log.error("the ledger refused an event", reason=str(error), entry=repr(entry)[:500])
                 delays = backoff()
-                if self._waiting and self._waiting[0] is entry:
-                    self._waiting.popleft()
+                self._forget(entry)
             self._drained.set()
 
     async def drain(self, timeout_s: float) -> None:
@@ -83,19 +87,33 @@ class EventJournal:
             async with asyncio.timeout(timeout_s):
                 await self._drained.wait()
         except TimeoutError:
-            self._log.warning("events were not written in time", waiting=len(self._waiting))
+            self._log.warning("events were not written in time", waiting=len(self._events))
 
-    def _put(self, write: str, values: dict[str, Any]) -> None:
-        if len(self._waiting) >= _CAPACITY:
-            self._waiting.popleft()
-            self._dropped += 1
-            self._log.error("too many events wait for the ledger; the oldest was dropped", dropped=self._dropped)
-        self._waiting.append(_Entry(write, values))
+    def _written_later(self) -> None:
         self._drained.clear()
         self._wake.set()
 
-    async def _write(self, entry: _Entry) -> None:
-        if entry.write == "event":
+    def _next(self) -> _Event | _Health | None:
+        if self._events:
+            return self._events[0]
+        return next(iter(self._states.values()), None)
+
+    async def _write(self, entry: _Event | _Health) -> None:
+        if isinstance(entry, _Event):
             await self._ledger.record_event(**entry.values)
         else:
-            await self._ledger.record_health(**entry.values)
+            await self._ledger.record_health(entry.component, **entry.values)
+
+    def _forget(self, entry: _Event | _Health) -> None:
+        """Unless it was dropped or replaced while it was being written."""
+        if isinstance(entry, _Event):
+            if self._events and self._events[0] is entry:
+                self._events.popleft()
+        elif self._states.get(entry.component) is entry:
+            del self._states[entry.component]
+
+
+def _plain(details: dict[str, Any]) -> dict[str, Any]:
+    """Details as JSON can hold them: what it does not know becomes its text."""
+    plain: dict[str, Any] = msgspec.to_builtins(details, enc_hook=str)
+    return plain

@@ -1,10 +1,13 @@
 """Start is recovery: what was in flight when an engine ended is settled by the venue's evidence before anything new."""
 
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
 from decimal import Decimal
 
-from signalbox.domain.ids import DecisionId
-from signalbox.domain.money import ZERO
-from signalbox.domain.orders import EvidenceState, Order, OrderStatus, Purpose
+from signalbox.domain.ids import DecisionId, PositionId
+from signalbox.domain.money import ZERO, total
+from signalbox.domain.orders import EvidenceState, Mode, Order, OrderStatus, Purpose
 from signalbox.domain.ports import CapacityHistory, Clock, EventSink, Ledger, OpenOrder
 from signalbox.engine.desk import Desk
 from signalbox.engine.persist import persist
@@ -14,39 +17,84 @@ NEVER_SENT = "NEVER_SENT"
 
 
 class Recovery:
-    """Settles the open orders and reservations that an earlier engine left behind on one account."""
+    """Settles the open orders and reservations that an earlier engine left behind on one account.
 
-    def __init__(self, desk: Desk, ledger: Ledger, settlement: Settlement, *, clock: Clock, journal: EventSink) -> None:
+    Each decision is settled on its own, so that one order whose outcome stays unclear holds up nothing but itself.
+    `in_doubt`: positions whose exit order is not settled, so nothing may be sold yet. `may_open`: positions that an
+    entry order which is not settled may still turn out to have opened. `on_settled` is called when either shrinks.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        ledger: Ledger,
+        settlement: Settlement,
+        *,
+        clock: Clock,
+        journal: EventSink,
+        on_settled: Callable[[], None],
+    ) -> None:
+        self.in_doubt: set[PositionId] = set()
+        self.may_open: set[PositionId] = set()
         self._desk = desk
         self._ledger = ledger
         self._settlement = settlement
         self._clock = clock
         self._journal = journal
+        self._on_settled = on_settled
+        self._open: dict[DecisionId, list[OpenOrder]] = defaultdict(list)
 
-    async def run(self, histories: list[CapacityHistory]) -> None:
-        """Settle every open order, exits first, then end the reservations that nothing holds any more."""
-        orders = sorted(
-            await self._ledger.open_orders(self._desk.rules.account.id),
-            key=lambda open_order: (open_order.order.purpose is not Purpose.EXIT, open_order.order.created_at),
-        )
-        spent: dict[DecisionId, Decimal] = {}
-        last: dict[DecisionId, Order] = {}
-        for open_order in orders:
+    @property
+    def modes(self) -> set[Mode]:
+        """The modes of the orders that are open."""
+        return {open_order.order.mode for orders in self._open.values() for open_order in orders}
+
+    async def load(self) -> None:
+        """Read what is open. Raises LedgerUnavailable."""
+        for open_order in await self._ledger.open_orders(self._desk.rules.account.id):
             order = open_order.order
-            if open_order.exit_plan is not None:
-                self._desk.exit_plans[order.decision_id] = open_order.exit_plan
-            spent[order.decision_id] = spent.get(order.decision_id, ZERO) + await self._settle(open_order)
-            last[order.decision_id] = order
-        for decision_id, order in last.items():
+            self._open[order.decision_id].append(open_order)
             if order.purpose is Purpose.ENTRY:
-                self._desk.settle(order, spent[decision_id])
-        for history in histories:
-            for reservation in history.held:
-                await self._end_reservation(reservation.decision_id, spent)
+                self.may_open.add(PositionId(order.decision_id))
+            elif order.position_id is not None:
+                self.in_doubt.add(order.position_id)
 
-    async def _settle(self, open_order: OpenOrder) -> Decimal:
+    async def run(self, histories: dict[Mode, CapacityHistory]) -> None:
+        """Settle every open order, then end the reservations that nothing holds any more."""
+        async with asyncio.TaskGroup() as tasks:
+            for orders in self._open.values():
+                tasks.create_task(self._settle_decision(orders))
+        for mode, history in histories.items():
+            for reservation in history.held:
+                if reservation.decision_id not in self._open:
+                    await self._end_reservation(mode, reservation.decision_id)
+        self._open.clear()
+
+    async def _settle_decision(self, orders: list[OpenOrder]) -> None:
+        sent, spent = False, ZERO
+        for open_order in sorted(orders, key=lambda open_order: open_order.order.attempt):
+            if open_order.exit_plan is not None:
+                self._desk.exit_plans[open_order.order.decision_id] = open_order.exit_plan
+            was_sent, amount = await self._settle(open_order)
+            sent, spent = sent or was_sent, total((spent, amount))
+        order = orders[0].order
+        if order.purpose is Purpose.ENTRY:
+            await self._persist_end(order.decision_id, spent)
+            if sent:
+                self._desk.settle(order, spent)
+            else:
+                self._desk.release(order)
+            self.may_open.discard(PositionId(order.decision_id))
+        elif order.position_id is not None:
+            self.in_doubt.discard(order.position_id)
+        self._on_settled()
+
+    async def _settle(self, open_order: OpenOrder) -> tuple[bool, Decimal]:
+        """Whether the order was sent, and what it spent."""
         order = open_order.order
-        evidence = await self._settlement.evidence(order, order.created_at)
+        # A simulated order lived in the process that simulated it: not finding it any more proves enough.
+        accepted = open_order.exchange_order_id is not None and order.mode is Mode.LIVE
+        evidence = await self._settlement.evidence(order, order.created_at, accepted=accepted)
         if evidence.state is EvidenceState.NOT_FOUND and open_order.status is OrderStatus.PENDING:
             reason = "the engine ended before the order was sent; the venue does not know it"
             now = self._clock.now()
@@ -56,21 +104,23 @@ class Recovery:
                 f"the stop of order {order.id}",
             )
             self._tell(order, "was never sent")
-            return ZERO
-        settled = await self._settlement.finish(order, order.created_at)
+            return False, ZERO
+        settled = await self._settlement.finish(order, order.created_at, accepted=accepted)
         self._tell(order, f"ended as {settled.result.status}")
-        return settled.spent
+        return True, settled.spent
 
-    async def _end_reservation(self, decision_id: DecisionId, spent: dict[DecisionId, Decimal]) -> None:
-        """Also ends reservations whose orders were settled already: their spend is what their position cost."""
-        amount = spent.get(decision_id, ZERO)
-        if not amount:
-            amount = sum(
-                (p.cost + p.fees for p in self._desk.positions.values() if str(p.id) == str(decision_id)), ZERO
-            )
+    async def _end_reservation(self, mode: Mode, decision_id: DecisionId) -> None:
+        """Its orders were settled already, only this was not written any more: what it spent is what its position
+        cost."""
+        position = self._desk.positions.get(PositionId(decision_id))
+        spent = ZERO if position is None else total((position.cost, position.fees))
+        await self._persist_end(decision_id, spent)
+        self._desk.end_reservation(mode, decision_id, spent)
+
+    async def _persist_end(self, decision_id: DecisionId, spent: Decimal) -> None:
         now = self._clock.now()
         await persist(
-            lambda: self._ledger.settle_reservation(decision_id, spent=amount, at=now),
+            lambda: self._ledger.settle_reservation(decision_id, spent=spent, at=now),
             self._journal,
             f"the reservation of decision {decision_id}",
         )

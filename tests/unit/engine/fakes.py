@@ -343,7 +343,7 @@ class FakeFeed:
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
-        self._on_sighting: Callable[[Sighting], None] | None = None
+        self._watchers: list[Callable[[Sighting], None]] = []
         self.running = asyncio.Event()
         self.error: Exception | None = None
         self.hangs = False
@@ -357,18 +357,19 @@ class FakeFeed:
         return frozenset({"OLDUSDT"})
 
     async def run(self, on_sighting: Callable[[Sighting], None], *, intervals: FeedIntervals) -> None:
-        self._on_sighting = on_sighting
+        self._watchers.append(on_sighting)
         self.running.set()
         try:
             await asyncio.Event().wait()
         finally:
-            self._on_sighting = None
-            self.running.clear()
+            self._watchers.remove(on_sighting)
+            if not self._watchers:
+                self.running.clear()
 
     def show(self, symbol: str, **changes: Any) -> None:
         """A source saw a new symbol. Nobody hears of it while the feed is not watched."""
-        if self._on_sighting is not None:
-            self._on_sighting(self.sighting(symbol, **changes))
+        for on_sighting in list(self._watchers):
+            on_sighting(self.sighting(symbol, **changes))
 
     def sighting(self, symbol: str, **changes: Any) -> Sighting:
         """What a source would say now."""
