@@ -54,7 +54,7 @@ def test_a_stored_verdict_is_read_back_as_it_was(inputs: EntryInputs) -> None:
     assert msgspec.json.decode(_as_jsonb_keeps_it(encode(verdict)), type=EntryVerdict) == verdict
 
 
-@settings(quick, max_examples=300)
+@settings(quick, max_examples=150)
 @given(inputs=entry_inputs())
 def test_every_check_is_recorded_and_the_conclusion_follows_from_them(inputs: EntryInputs) -> None:
     verdict = decide_entry(inputs)
