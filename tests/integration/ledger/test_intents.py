@@ -1,10 +1,9 @@
-"""The hot path: one statement, one commit, and the last gate."""
+"""The hot path: one statement, one commit."""
 
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import pytest
@@ -12,43 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 from tests.integration.ledger.conftest import Connection
-from tests.integration.ledger.world import ACCOUNT, FENCE, NOW, entry, exit_of, order
+from tests.integration.ledger.watching import counts, someone_waits_for_a_lock
+from tests.integration.ledger.world import ACCOUNT, FENCE, NOW, entry, order
 
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.errors import InvariantError, LedgerUnavailable
-from signalbox.domain.ids import ClientOrderId, PositionId
 from signalbox.ledger.connecting import fixed_url
 from signalbox.ledger.engine_ledger import EngineLedger
 from signalbox.ledger.hot_connection import HotConnection
-from signalbox.ledger.queries.status import lift_kill_switch, throw_kill_switch
-from signalbox.ledger.sessions import Sessions
 from signalbox.ledger.writer import IntentCommitter
-
-
-async def counts(sql: Connection) -> dict[str, int]:
-    """Rows of each table that an intent writes to."""
-    tables = ("listings", "listing_signals", "strategy_decisions", "trade_orders", "reservations")
-    return {table: await sql.fetchval(f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608 - our names
-
-
-async def throw(url: str, mode: str) -> None:
-    """Switch the kill switch on, as an operator does."""
-    sessions = Sessions(fixed_url(url))
-    try:
-        async with sessions.write() as session:
-            await throw_kill_switch(session, mode=mode, reason="test", by="tester", at=NOW)
-    finally:
-        await sessions.close()
-
-
-async def lift(url: str) -> None:
-    """Switch it off."""
-    sessions = Sessions(fixed_url(url))
-    try:
-        async with sessions.write() as session:
-            await lift_kill_switch(session, reason="over", by="tester", at=NOW)
-    finally:
-        await sessions.close()
 
 
 async def test_an_intent_is_stored_with_every_field(ledger: EngineLedger, sql: Connection) -> None:
@@ -145,129 +116,6 @@ async def test_the_same_intent_twice_is_a_duplicate(ledger: EngineLedger) -> Non
     assert await ledger.commit(intent) is IntentResult.DUPLICATE
 
 
-@pytest.mark.parametrize("fence", [FENCE - 1, FENCE + 1])
-async def test_another_fence_number_writes_nothing(ledger: EngineLedger, sql: Connection, fence: int) -> None:
-    assert await ledger.commit(entry("ALPHAUSDT", fence=fence)) is IntentResult.FENCED_OUT
-    assert set((await counts(sql)).values()) == {0}
-
-
-async def test_an_account_without_owner_writes_nothing(ledger: EngineLedger, sql: Connection) -> None:
-    await sql.execute("ALTER TABLE account_ownership DISABLE TRIGGER USER")
-    await sql.execute("DELETE FROM account_ownership")
-    assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.FENCED_OUT
-    assert set((await counts(sql)).values()) == {0}
-
-
-async def open_position(sql: Connection) -> PositionId:
-    """An open position for exits to sell."""
-    position = PositionId(UUID(int=77))
-    await sql.execute(
-        "INSERT INTO positions (id, account_id, symbol, mode, quantity, cost, opened_at)"
-        " VALUES ($1, $2, 'HELDUSDT', 'simulation', 16, 20, $3)",
-        position,
-        ACCOUNT,
-        NOW,
-    )
-    return position
-
-
-@pytest.mark.parametrize("mode", ["block", "cancel", "flatten", "freeze"])
-async def test_g2_the_kill_switch_stops_entries_at_the_last_gate(
-    ledger: EngineLedger, sql: Connection, world_url: str, mode: str
-) -> None:
-    position = await open_position(sql)
-    await throw(world_url, mode)
-    assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.KILL_SWITCH
-    assert set((await counts(sql)).values()) == {0}
-    exit_result = await ledger.commit(exit_of(position, "HELDUSDT"))
-    freezes = mode == "freeze"
-    assert exit_result is (IntentResult.KILL_SWITCH if freezes else IntentResult.INSERTED)
-
-    await lift(world_url)
-    assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.INSERTED
-
-
-async def test_g2_the_kill_switch_waits_for_what_is_being_committed(
-    ledger: EngineLedger, sql: Connection, world_url: str
-) -> None:
-    """Once `activate` has returned, nothing that got past the gate is missing from the ledger."""
-    committing = await asyncpg.connect(world_url)
-    try:
-        async with committing.transaction():
-            await committing.execute("SELECT FROM account_ownership FOR SHARE")
-            throwing = asyncio.create_task(throw(world_url, "block"))
-            await _someone_waits_for_a_lock(sql)
-            assert not (await ledger.system_state()).kill_switch
-        await throwing
-        assert (await ledger.system_state()).kill_switch
-    finally:
-        await committing.close()
-
-
-async def test_g2_an_intent_that_waited_for_the_switch_sees_it(
-    ledger: EngineLedger, sql: Connection, world_url: str
-) -> None:
-    operator = await asyncpg.connect(world_url)
-    try:
-        async with operator.transaction():
-            await operator.execute("SELECT FROM account_ownership FOR UPDATE")
-            committing = asyncio.create_task(ledger.commit(entry("ALPHAUSDT")))
-            await _someone_waits_for_a_lock(sql)
-            await operator.execute(
-                "UPDATE system_status SET kill_switch = true, kill_switch_mode = 'block',"
-                " kill_switch_activated_at = now(), kill_switch_activated_by = 'tester'"
-            )
-        assert await committing is IntentResult.KILL_SWITCH
-    finally:
-        await operator.close()
-
-
-async def test_an_intent_that_waited_for_a_new_owner_is_fenced_out(
-    ledger: EngineLedger, sql: Connection, world_url: str
-) -> None:
-    successor = await asyncpg.connect(world_url)
-    try:
-        async with successor.transaction():
-            await successor.execute("UPDATE account_ownership SET fence = fence + 1")
-            committing = asyncio.create_task(ledger.commit(entry("ALPHAUSDT")))
-            await _someone_waits_for_a_lock(sql)
-        assert await committing is IntentResult.FENCED_OUT
-    finally:
-        await successor.close()
-    assert set((await counts(sql)).values()) == {0}
-
-
-async def test_a_skip_and_a_blocked_order_pass_the_switch(
-    ledger: EngineLedger, sql: Connection, world_url: str
-) -> None:
-    await throw(world_url, "freeze")
-    blocked = _blocked(entry("ALPHAUSDT"), limit="max_trades_per_hour")
-    assert await ledger.commit(blocked) is IntentResult.INSERTED
-    row = await sql.fetchrow("SELECT * FROM trade_orders")
-    assert row is not None
-    assert (row["status"], row["error_code"], row["error_reason"]) == (
-        "rejected",
-        "SAFETY_CONSTRAINT",
-        "max_trades_per_hour",
-    )
-    assert (row["submitted_at"], row["completed_at"]) == (None, NOW)
-    assert (await counts(sql))["reservations"] == 0
-    skip = structs.replace(_blocked(entry("BETAUSDT"), limit="-"), blocked=None, blocked_limit=None)
-    assert await ledger.commit(skip) is IntentResult.INSERTED
-
-
-async def test_a_follow_up_is_gated_and_stored_once(ledger: EngineLedger, sql: Connection, world_url: str) -> None:
-    intent = entry("ALPHAUSDT")
-    await ledger.commit(intent)
-    second = order(intent.decision.id, "ALPHAUSDT", attempt=2)
-    assert await ledger.follow_up(second, FENCE + 1) is IntentResult.FENCED_OUT
-    assert await ledger.follow_up(second, FENCE) is IntentResult.INSERTED
-    assert await ledger.follow_up(second, FENCE) is IntentResult.DUPLICATE
-    assert await sql.fetchval("SELECT array_agg(attempt ORDER BY attempt) FROM trade_orders") == [1, 2]
-    await throw(world_url, "block")
-    assert await ledger.follow_up(order(intent.decision.id, "ALPHAUSDT"), FENCE) is IntentResult.KILL_SWITCH
-
-
 async def test_p1_a_lost_connection_is_an_unclear_outcome_that_lookup_settles(world_url: str, sql: Connection) -> None:
     states: list[bool] = []
     back = asyncio.Event()
@@ -287,7 +135,7 @@ async def test_p1_a_lost_connection_is_an_unclear_outcome_that_lookup_settles(wo
         async with blocker.transaction():
             await blocker.execute("SELECT FROM account_ownership FOR UPDATE")
             first = asyncio.create_task(writer.commit(lost))
-            await _someone_waits_for_a_lock(sql)
+            await someone_waits_for_a_lock(sql)
             second = asyncio.create_task(writer.commit(queued))
             await sql.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'signalbox intents'"
@@ -361,30 +209,3 @@ async def test_p1_concurrent_commits_all_land_exactly_once(
     )
     assert {row["id"] for row in stored} == inserted
     assert all((row["orders"], row["reservations"]) == (1, 1) for row in stored)
-
-
-def _blocked(intent: Intent, *, limit: str) -> Intent:
-    return structs.replace(
-        intent,
-        decision=structs.replace(intent.decision, verdict="skip", skip_code="SAFETY_CONSTRAINT"),
-        order=None,
-        reservation=None,
-        blocked=intent.order,
-        blocked_limit=limit,
-    )
-
-
-async def _someone_waits_for_a_lock(sql: Connection) -> None:
-    waiting = (
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
-    )
-    async with asyncio.timeout(10):
-        while not await sql.fetchval(waiting):  # noqa: ASYNC110 - only the server knows who waits
-            await asyncio.sleep(0.005)
-
-
-def test_client_order_ids_are_unique_in_this_world() -> None:
-    first, second = entry("A").order, entry("B").order
-    assert first is not None
-    assert second is not None
-    assert ClientOrderId(first.client_order_id) != second.client_order_id
