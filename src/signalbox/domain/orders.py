@@ -145,10 +145,14 @@ class RefusalKind(StrEnum):
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
-    """The venue took the order. Says nothing about fills."""
+    """The venue took the order. Says nothing about fills.
+
+    Every outcome carries `request`: what was sent and where to, as the audit shows it; never a key or a signature.
+    """
 
     exchange_order_id: str
     response: dict[str, Any]
+    request: dict[str, Any] = {}
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
@@ -160,12 +164,14 @@ class Rejected(Struct, frozen=True, kw_only=True):
     response: dict[str, Any]
     price_cap: Decimal | None = None
     retry_after_s: float | None = None
+    request: dict[str, Any] = {}
 
 
 class Unknown(Struct, frozen=True, kw_only=True):
     """Nobody can tell yet whether the venue has the order: time-out, cut socket, 5xx after sending."""
 
     reason: str
+    request: dict[str, Any] = {}
 
 
 SubmitOutcome = Accepted | Rejected | Unknown

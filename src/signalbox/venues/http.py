@@ -54,6 +54,11 @@ class HttpTarget(Struct, frozen=True, kw_only=True):
     authority: str
     prefix: str
 
+    @property
+    def base_url(self) -> str:
+        """The base URL again, as a person would write it."""
+        return f"{'https' if self.tls else 'http'}://{self.authority}{self.prefix}"
+
 
 def parse_target(url: str) -> HttpTarget:
     """Read an http:// or https:// base URL. Raises ConfigError for anything else."""
@@ -282,7 +287,7 @@ async def connect(
             )
     except TimeoutError:
         raise RequestNotSent(f"no connection to {target.authority} within {timeout_s:g} s") from None
-    except OSError as error:  # ssl.SSLError is one too
+    except (OSError, UnicodeError) as error:  # TLS errors are OSErrors; UnicodeError: a name that cannot be a host's
         raise RequestNotSent(f"no connection to {target.authority}: {error}") from None
     if connection.is_closed:
         raise RequestNotSent(f"{target.authority} closed the connection at once")

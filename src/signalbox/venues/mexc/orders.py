@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import structs
+
 from signalbox.domain.credentials import Credentials
 from signalbox.domain.errors import CredentialsRefused, InvariantError, VenueRefused, VenueUnavailable
 from signalbox.domain.money import plain
@@ -36,6 +38,7 @@ from signalbox.venues.mexc.errors import (
 from signalbox.venues.mexc.rest import RestReader
 from signalbox.venues.mexc.sign import Signer, encode, query_string
 
+_ORDER_PATH: Final = "/api/v3/order"
 UNSUPPORTED: Final = "UNSUPPORTED"
 READ_RECV_WINDOW_MS: Final = 5_000
 NEEDED_PERMISSIONS: Final = ("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ", "SPOT_DEAL_WRITE")
@@ -82,6 +85,12 @@ class MexcOrders:
         if order.mode is not Mode.LIVE:
             raise InvariantError(f"order {order.id} is in {order.mode} mode and must not be sent to MEXC")
         query = self._order_query(order)
+        outcome = await self._send(order, query, stages)
+        return structs.replace(
+            outcome, request={"url": f"{self._orders.pool.target.base_url}{_ORDER_PATH}", "query": query}
+        )
+
+    async def _send(self, order: Order, query: str | None, stages: StageTimes) -> SubmitOutcome:
         if query is None:
             kind = f"{order.order_type} with time in force {order.time_in_force or 'none'} and the size given"
             return Rejected(code=UNSUPPORTED, message=f"MEXC has no {kind}", kind=RefusalKind.TERMINAL, response={})
@@ -94,7 +103,7 @@ class MexcOrders:
         def on_sent(sent_ns: int) -> None:
             stages.sent_at = self._clock.at(sent_ns)
 
-        request = self._orders.request("POST", "/api/v3/order", self._signer.signed(query))
+        request = self._orders.request("POST", _ORDER_PATH, self._signer.signed(query))
         try:
             response = await self._orders.pool.request(request, timeout_s=self._timeout_s, on_sent=on_sent)
         except RequestNotSent as error:

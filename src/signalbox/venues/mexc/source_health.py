@@ -33,7 +33,7 @@ class SourceHealth:
         if self.malformed_count <= 10 or self.malformed_count % 100 == 0:
             self._events.event(
                 "warning",
-                "malformed",
+                "api",
                 f"{self.component}: {what}",
                 component=self.component,
                 count=self.malformed_count,

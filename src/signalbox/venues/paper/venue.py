@@ -150,7 +150,11 @@ class PaperVenue:
             "executedQuote": plain(quote),
         }
         done = _Done(
-            outcome=Accepted(exchange_order_id=exchange_order_id, response=response),
+            outcome=Accepted(
+                exchange_order_id=exchange_order_id,
+                response=response,
+                request={"simulated": True, "fill_model": FILL_MODEL},
+            ),
             evidence=OrderEvidence(
                 state=state,
                 exchange_order_id=exchange_order_id,
