@@ -12,7 +12,7 @@ import hmac
 import json
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -32,8 +32,7 @@ class Rest(asyncio.Protocol):
     transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by type
 
 
 class Feed(picows.WSListener):  # type: ignore[misc]  # picows has no types
@@ -50,8 +49,8 @@ class Feed(picows.WSListener):  # type: ignore[misc]  # picows has no types
     def on_ws_frame(self, transport: Any, frame: Any) -> None:  # noqa: ARG002 - the library's signature
         if frame.msg_type is not picows.WSMsgType.BINARY:
             return
-        push = push_pb2.PushDataV3ApiWrapper.FromString(frame.get_payload_as_bytes())
-        for ticker in push.publicMiniTickers.items:
+        push = push_pb2.Push.FromString(frame.get_payload_as_bytes())
+        for ticker in push.public_mini_tickers.items:
             if ticker.symbol not in self._client.known:
                 self._client.known.add(ticker.symbol)
                 self._client.on_listing(ticker.symbol)

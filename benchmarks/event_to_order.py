@@ -26,6 +26,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from benchmarks.engine_under_test import EngineUnderTest
+
 ROOT = Path(__file__).resolve().parent.parent
 READY_TIMEOUT_S = 60.0
 ORDER_TIMEOUT_S = 10.0
@@ -64,11 +66,13 @@ class Exchange:
         """Let one listing open with an immediate push; microseconds from its write to the order's arrival."""
         await self.ask("POST", "/control/listings", json={"symbol": symbol, "announced": False, "path": "flat", "push_now": True})
         query = "?" + urlencode({"symbol": symbol})
-        async with asyncio.timeout(ORDER_TIMEOUT_S):
-            while not (requests := (await self.ask("GET", "/control/orders" + query))["requests"]):
-                await asyncio.sleep(0.01)
+        deadline = asyncio.get_running_loop().time() + ORDER_TIMEOUT_S
+        while not (requests := (await self.ask("GET", "/control/orders" + query))["requests"]):
+            if asyncio.get_running_loop().time() > deadline:
+                raise RuntimeError(f"no order for {symbol} within {ORDER_TIMEOUT_S:.0f} s")
+            await asyncio.sleep(0.01)
         frames = (await self.ask("GET", "/control/events" + query))["first_frames"]
-        written = min(frame["written_ns"] for frame in frames)
+        written = min(frame["monotonic_ns"] for frame in frames)
         return (requests[0]["arrived_ns"] - written) / 1000
 
     async def stop(self) -> None:
@@ -98,10 +102,9 @@ async def _bare(exchange: Exchange, dsn: str) -> asyncio.subprocess.Process:
     return process
 
 
-async def _measure(options: argparse.Namespace) -> dict[str, list[float]]:
-    from benchmarks.engine_under_test import EngineUnderTest  # noqa: PLC0415
-
+async def _measure(options: argparse.Namespace) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     samples: dict[str, list[float]] = {"A": [], "B": [], "engine": []}
+    stages: dict[str, list[float]] = {}
     randomness = random.Random(options.seed)  # noqa: S311 - pauses, no secrets
     async with aiohttp.ClientSession() as session:
         for life in range(options.rounds):
@@ -115,14 +118,18 @@ async def _measure(options: argparse.Namespace) -> dict[str, list[float]]:
                     clients = [await _bare(exchanges["A"], ""), await _bare(exchanges["B"], dsn)]
                     try:
                         await _take_turns(exchanges, samples, randomness, options.samples, life)
+                        for name, values in (await engine.stages()).items():
+                            stages.setdefault(name, []).extend(values)
                     finally:
                         for client in clients:
                             await _stop(client)
+                except RuntimeError as error:
+                    raise RuntimeError(f"{error}; the engine's last words:\n{engine.last_words()}") from error
                 finally:
                     await engine.stop()
                     for exchange in exchanges.values():
                         await exchange.stop()
-    return samples
+    return samples, stages
 
 
 async def _take_turns(
@@ -160,12 +167,15 @@ def main() -> int:
     options = parser.parse_args()
     if not 1 <= options.samples <= PER_ENGINE:
         parser.error(f"--samples must be 1 to {PER_ENGINE}")
-    samples = asyncio.run(_measure(options))
+    samples, stages = asyncio.run(_measure(options))
     load = os.getloadavg()[0]
     sys.stdout.write(f"\nevent → order, µs ({os.cpu_count()} cores, load {load:.2f})\n")
     sys.stdout.write(f"{'':<8}{'n':>6} {'min':>9} {'p50':>9} {'p99':>9} {'max':>9} {'p50/B':>9} {'p99/B':>9}\n")
     for name, values in samples.items():
         sys.stdout.write(_row(name, values, samples["B"]) + "\n")
+    sys.stdout.write("\nwhere the engine's time goes, µs (from the ledger)\n")
+    for name, values in stages.items():
+        sys.stdout.write(f"{name:<22}{statistics.median(values):>9.0f} p50 {_p99(values):>9.0f} p99\n")
     if options.raw:
         options.raw.write_text(json.dumps(samples))
     return 0
