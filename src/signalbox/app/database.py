@@ -13,6 +13,8 @@ from signalbox.ledger import databases, migrate
 from signalbox.ledger.embedded import EmbeddedServer, open_embedded
 
 MAINTENANCE_DATABASE = "postgres"
+DEMO_DATABASE = "signalbox_demo"
+"""The demo's own ledger: only a simulated exchange ever wrote into it."""
 
 
 class OpenDatabase:
@@ -21,6 +23,11 @@ class OpenDatabase:
     def __init__(self, url: str, server: EmbeddedServer | None = None) -> None:
         self.url = url
         self.server = server
+
+    @property
+    def is_demo(self) -> bool:
+        """True for the ledger that a demo left behind."""
+        return databases.database_name(self.url) == DEMO_DATABASE
 
     @property
     def notice(self) -> str | None:

@@ -9,11 +9,18 @@ from decimal import Decimal
 from typing import Any, Final
 
 import aiohttp
+import asyncpg
 import msgspec
 from msgspec import Struct, structs
 
 from signalbox.app.children import Child, ChildFailed
-from signalbox.app.database import MAINTENANCE_DATABASE, OpenDatabase, ensure_database, postgresql_directory
+from signalbox.app.database import (
+    DEMO_DATABASE,
+    MAINTENANCE_DATABASE,
+    OpenDatabase,
+    ensure_database,
+    postgresql_directory,
+)
 from signalbox.app.operator import open_control
 from signalbox.app.secrets import variable_name
 from signalbox.app.settings import Settings, child_environment
@@ -21,7 +28,7 @@ from signalbox.control import accounts, configurations, guardrails, runs
 from signalbox.control.configurations import NewConfiguration
 from signalbox.control.context import Control
 from signalbox.domain.configuration import BotConfiguration, ListingSniperParameters
-from signalbox.domain.errors import ConflictError, SignalboxError
+from signalbox.domain.errors import ConflictError, LedgerUnavailable, SignalboxError
 from signalbox.domain.orders import Mode
 from signalbox.domain.positions import ExitPlan
 from signalbox.domain.runs import ACTIVE_STATUSES, RunStatus, StopMode
@@ -31,7 +38,6 @@ from signalbox.ledger.file_lock import FileLock
 from signalbox.venues.mexc import parse
 from signalbox.venues.mexc.endpoints import MexcEndpoints
 
-DATABASE: Final = "signalbox_demo"
 ACCOUNT: Final = "demo"
 _SELF: Final = (sys.executable, "-P", "-m", "signalbox.cli.main")
 _READY_TIMEOUT_S: Final = 20.0
@@ -91,17 +97,25 @@ def demo_database(settings: Settings) -> Iterator[OpenDatabase]:
                 "Another demo is running on this data directory: wait for it, or set SIGNALBOX_DATA_DIR."
             )
         if settings.database_url is not None:
-            yield _fresh(OpenDatabase(databases.with_database(settings.database_url, DATABASE)), settings.database_url)
+            yield _fresh(
+                OpenDatabase(databases.with_database(settings.database_url, DEMO_DATABASE)), settings.database_url
+            )
             return
         with open_embedded(postgresql_directory(settings)) as server:
-            yield _fresh(OpenDatabase(server.url(DATABASE), server), server.url(MAINTENANCE_DATABASE))
+            yield _fresh(OpenDatabase(server.url(DEMO_DATABASE), server), server.url(MAINTENANCE_DATABASE))
     finally:
         lock.close()
 
 
 def _fresh(database: OpenDatabase, server_url: str) -> OpenDatabase:
-    databases.drop_database(server_url, DATABASE)
-    ensure_database(server_url, DATABASE)
+    try:
+        databases.drop_database(server_url, DEMO_DATABASE)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise LedgerUnavailable(
+            f"The demo's old database {DEMO_DATABASE!r} cannot be dropped: {str(error) or type(error).__name__}."
+            " Name another server or none with SIGNALBOX_DATABASE_URL."
+        ) from error
+    ensure_database(server_url, DEMO_DATABASE)
     migrate.upgrade(database.url)
     return database
 

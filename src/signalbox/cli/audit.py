@@ -31,7 +31,7 @@ def verify(as_json: JsonFlag = False) -> None:
         async def work() -> tuple[list[StreamResult], object]:
             results = await verify_ledger(database, advance)
             async with open_control(settings, database) as control:
-                return results, await screen_banner(settings, control)
+                return results, await screen_banner(settings, database, control)
 
         results, screen = asyncio.run(work())
     if as_json:

@@ -5,7 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 import typer
@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.text import Text
 
 from signalbox.app.audit import StreamResult, verify_ledger
-from signalbox.app.database import OpenDatabase
-from signalbox.app.demo import ACCOUNT, DATABASE, DemoFailed, DemoWorld, demo_database, demo_world
+from signalbox.app.database import DEMO_DATABASE, OpenDatabase
+from signalbox.app.demo import ACCOUNT, DemoFailed, DemoWorld, demo_database, demo_world
 from signalbox.app.settings import Settings
 from signalbox.cli.demo_view import DemoScreen, audit_line, frame, results_table
 from signalbox.cli.errors import ExitCode
@@ -27,7 +27,7 @@ app = typer.Typer(add_completion=False)
 
 _DEADLINE_S: Final = 90.0
 _REFRESH_S: Final = 0.25
-_BETWEEN_LISTINGS_S: Final = 14.0
+_BETWEEN_LISTINGS: Final = timedelta(seconds=14)
 
 
 @app.command()
@@ -43,11 +43,11 @@ def demo(
     with contextlib.ExitStack() as stack:
         with stderr().status("Preparing a ledger for the demo …"):
             database = stack.enter_context(demo_database(settings))
-        out.print(f"ledger ready: database {DATABASE}, your own ledger is not touched")
+        out.print(f"ledger ready: database {DEMO_DATABASE}, your own ledger is not touched")
         show = Demo(settings, database, seed=seed, once=once, live=out.is_terminal and not plain)
         code = asyncio.run(show.run())
     if code is ExitCode.OK and database.server is not None:
-        out.print(f"Look at it again: SIGNALBOX_DATABASE_NAME={DATABASE} signalbox trades")
+        out.print(f"Look at it again: SIGNALBOX_DATABASE_NAME={DEMO_DATABASE} signalbox trades")
     raise typer.Exit(code)
 
 
@@ -64,7 +64,9 @@ class Demo:
         self._told: set[tuple[str, str, str]] = set()
         self._audit: list[StreamResult] = []
         self._verified_after = -1
-        self._began: datetime | None = None
+        self._stories: list[Story] = []
+        self._next_listing_at: datetime | None = None
+        self._on_screen = False
 
     async def run(self) -> ExitCode:
         """Run until Ctrl-C, or with --once until a listing was bought and sold. Nothing is left running."""
@@ -85,71 +87,68 @@ class Demo:
                             ) from None
                         raise
         except asyncio.CancelledError:
+            self._summary()
             self._out.print("Stopped: exchange and engine are gone; the demo's ledger stays until the next demo.")
             return ExitCode.INTERRUPTED if self._once else ExitCode.OK
         except TimeoutError:
             raise DemoFailed(f"The demo did not get ready in {_DEADLINE_S:.0f} s; try 'signalbox doctor'.") from None
+        self._summary()
         return ExitCode.OK
 
     async def _watch(self, world: DemoWorld) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            director = tasks.create_task(self._direct(world))
+        try:
             async with self._screen() as live:
-                stories: list[Story] = []
-                while not (self._once and any(story.closed for story in stories)):
+                while not (self._once and any(story.closed for story in self._stories)):
                     world.check()
-                    stories = await latest_stories(world.control, ACCOUNT)
-                    await self._verify_after_each_trade(stories)
-                    await self._show(world, stories, live)
+                    await self._let_happen(world)
+                    self._stories = await latest_stories(world.control, ACCOUNT)
+                    await self._verify_after_each_trade()
+                    await self._show(world, live)
                     await asyncio.sleep(_REFRESH_S)
-            director.cancel()
-        await self._finish(world)
+            await world.stop_run()
+        finally:
+            self._on_screen = False
+        self._stories = await latest_stories(world.control, ACCOUNT)
+        self._audit = await verify_ledger(self._database)
 
-    async def _direct(self, world: DemoWorld) -> None:
-        """Let listings happen: one with --once, one after the other without end otherwise."""
-        while True:
-            planned = await world.next_listing()
-            when = f"opens in {planned.open_in_ms / 1000:.0f} s" if planned.announced else "opens now, unannounced"
-            self._say(f"{planned.symbol} {when}")
-            if self._once:
-                return
-            await asyncio.sleep(_BETWEEN_LISTINGS_S)
+    async def _let_happen(self, world: DemoWorld) -> None:
+        """One listing with --once, one after the other without end otherwise."""
+        now = world.control.clock.now()
+        if self._next_listing_at is not None and (self._once or now < self._next_listing_at):
+            return
+        self._next_listing_at = now + _BETWEEN_LISTINGS
+        planned = await world.next_listing()
+        when = f"opens in {planned.open_in_ms / 1000:.0f} s" if planned.announced else "opens now, unannounced"
+        self._say(f"{planned.symbol} {when}")
 
-    async def _verify_after_each_trade(self, stories: list[Story]) -> None:
-        closed = sum(story.closed for story in stories)
+    async def _verify_after_each_trade(self) -> None:
+        closed = sum(story.closed for story in self._stories)
         if closed > self._verified_after:
             self._verified_after = closed
             self._audit = await verify_ledger(self._database)
 
-    async def _show(self, world: DemoWorld, stories: list[Story], live: Live | None) -> None:
+    async def _show(self, world: DemoWorld, live: Live | None) -> None:
         if live is None:
-            for story in reversed(stories):
+            for story in reversed(self._stories):
                 self._tell(story)
             return
-        live.update(
-            frame(
-                DemoScreen(
-                    at=world.control.clock.now(),
-                    exchange=world.ready.rest,
-                    overview=await runs.overview(world.control),
-                    upcoming=await world.upcoming(),
-                    stories=stories,
-                    audit=self._audit,
-                )
-            ),
-            refresh=True,
+        screen = DemoScreen(
+            at=world.control.clock.now(),
+            exchange=world.ready.rest,
+            overview=await runs.overview(world.control),
+            upcoming=await world.upcoming(),
+            stories=self._stories,
+            audit=self._audit,
         )
+        live.update(frame(screen), refresh=True)
 
-    async def _finish(self, world: DemoWorld) -> None:
-        """The end of --once: stop in order, then prove and show what happened."""
-        await world.stop_run()
-        stories = await latest_stories(world.control, ACCOUNT)
-        self._audit = await verify_ledger(self._database)
+    def _summary(self) -> None:
+        """What happened, on the ordinary screen."""
         self._out.print(banner(Banner.SIMULATED_EXCHANGE))
         if self._live:
-            for story in reversed(stories):
+            for story in reversed(self._stories):
                 self._tell(story)
-        self._out.print(results_table(stories))
+        self._out.print(results_table(self._stories))
         self._out.print(audit_line(self._audit))
         if not all(result.ok for result in self._audit):
             raise DemoFailed("The demo stopped: the ledger does not verify.")
@@ -167,9 +166,7 @@ class Demo:
         self._out.print(Text(f"{at:<13}{story.symbol:<12}{step.kind.upper():<9} {step.text}"))
 
     def _say(self, text: str) -> None:
-        if not self._live:
-            self._out.print(Text(text))
-        elif self._began is None:
+        if not self._on_screen:
             self._out.print(Text(text, style="dim"))
 
     @asynccontextmanager
@@ -177,5 +174,6 @@ class Demo:
         if not self._live:
             yield None
             return
+        self._on_screen = True
         with Live(console=self._out, screen=True, auto_refresh=False) as live:
             yield live

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple, NoReturn
 
@@ -67,8 +68,27 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except SignalboxError as error:
-            typer.echo(f"signalbox: {sentence(error)}", err=True)
-            raise typer.Exit(exit_code(error)) from None
+            raise _told([error]) from None
+        except BaseExceptionGroup as group:
+            ours, others = group.split(SignalboxError)
+            if ours is None or others is not None:
+                raise
+            raise _told(list(_leaves(ours))) from None
+
+
+def _told(errors: list[SignalboxError]) -> typer.Exit:
+    """The exit after each error was said in one sentence."""
+    for error in errors:
+        typer.echo(f"signalbox: {sentence(error)}", err=True)
+    return typer.Exit(max(exit_code(error) for error in errors))
+
+
+def _leaves(group: BaseExceptionGroup[SignalboxError]) -> Iterator[SignalboxError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 app = typer.Typer(

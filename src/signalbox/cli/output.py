@@ -17,8 +17,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from signalbox.domain.money import plain
+
 _WIDE: Final = 1000
 _NOTHING: Final = "–"
+_FRACTION_MAX: Final = 10
+_SIGNIFICANT: Final = 10
 
 GOOD, WARN, BAD, FAINT = "green", "yellow", "bold red", "dim"
 
@@ -127,13 +131,22 @@ def _is_narrow(column: Column) -> bool:
 
 def aligned(values: Sequence[Decimal | int | None]) -> list[str]:
     """Decimal texts of equal fraction width, padded with spaces, so that right-justified points stand in a line."""
-    texts = [_NOTHING if value is None else format(Decimal(value), "f") for value in values]
+    texts = [_NOTHING if value is None else shown(Decimal(value)) for value in values]
     width = max((len(text.partition(".")[2]) + (1 if "." in text else 0) for text in texts), default=0)
     padded = []
     for text in texts:
         fraction = len(text.partition(".")[2]) + (1 if "." in text else 0)
         padded.append(text + " " * (width - fraction))
     return padded
+
+
+def shown(value: Decimal) -> str:
+    """An amount for a screen: long quotients are cut to ten significant digits (JSON has every digit)."""
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and exponent >= -_FRACTION_MAX:
+        return format(value, "f")
+    places = max(0, _SIGNIFICANT - 1 - value.adjusted())
+    return plain(round(value, places))
 
 
 def cell(value: Any) -> Text:
@@ -146,7 +159,7 @@ def cell(value: Any) -> Text:
         return Text(local_time(value))
     if isinstance(value, bool):
         return Text("yes" if value else "no")
-    text = format(value, "f") if isinstance(value, Decimal) else str(value.value if isinstance(value, Enum) else value)
+    text = shown(value) if isinstance(value, Decimal) else str(value.value if isinstance(value, Enum) else value)
     return Text(text, style=_STYLES.get(text, ""))
 
 

@@ -53,11 +53,11 @@ async def _ask(
 ) -> tuple[T, Text]:
     async with open_control(settings, database) as control:
         result = await use_case(control)
-        return result, await screen_banner(settings, control)
+        return result, await screen_banner(settings, database, control)
 
 
-async def screen_banner(settings: Settings, control: Control) -> Text:
+async def screen_banner(settings: Settings, database: OpenDatabase, control: Control) -> Text:
     """What is at stake: the exchange is simulated, nothing is sent, or real orders may be sent."""
-    if settings.simulated_exchange:
+    if settings.simulated_exchange or database.is_demo:
         return banner(Banner.SIMULATED_EXCHANGE)
     return banner(Banner.LIVE if await runs.live_orders_possible(control) else Banner.SIMULATION)

@@ -1,6 +1,5 @@
 """`signalbox trades`."""
 
-from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -51,11 +50,8 @@ def list_(
         Column("account"),
         Column("symbol"),
         Column("side"),
-        Column("type"),
         Column("mode"),
         Column("status"),
-        decimals("asked"),
-        decimals("quantity"),
         decimals("price"),
         decimals("amount"),
         decimals("PnL"),
@@ -82,18 +78,14 @@ def refusal(row: TradeRow) -> str | None:
 
 
 def _row(row: TradeRow) -> list[object]:
-    asked: Decimal | None = row.quote_amount if row.quote_amount is not None else row.quantity
     return [
         short_id(row),
         row.created_at,
         row.account,
         row.symbol,
         row.side,
-        row.order_type,
         row.mode,
         row.status,
-        asked,
-        row.executed_quantity,
         row.executed_price,
         row.executed_quote,
         row.realised_pnl,

@@ -37,7 +37,7 @@ async def _up(settings: Settings, database: OpenDatabase) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with open_control(settings, database) as control:
-        stdout().print(await screen_banner(settings, control))
+        stdout().print(await screen_banner(settings, database, control))
     engine = await Child.start("engine", [*SELF, "engine", "--exit-with-parent"], child_environment(), quiet=False)
     try:
         _tell(settings, database, engine)
