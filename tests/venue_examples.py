@@ -12,6 +12,9 @@ from signalbox.domain.orders import Mode, Order, OrderType, Purpose, Side
 from signalbox.engine.clock import TimeOrderedIds
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LEVELS = {"info", "warning", "error"}
+CATEGORIES = {"api", "trading", "system", "config"}
+STATUSES = {"running", "stopped", "degraded", "error"}
 _ids = TimeOrderedIds()
 
 
@@ -68,12 +71,15 @@ class RecordedEvents:
         self._changed = asyncio.Event()
 
     def event(self, level: str, category: str, message: str, **_details: Any) -> None:
-        """Remember."""
+        """Remember; words that the ledger would not take fail the test."""
+        assert level in LEVELS
+        assert category in CATEGORIES
         self.events.append((level, category, message))
         self._changed.set()
 
     def health(self, component: str, status: str, **details: Any) -> None:
         """Remember the present state."""
+        assert status in STATUSES
         self.states[component] = (status, details)
         self._changed.set()
 

@@ -25,8 +25,12 @@ async def ask(*handlers: Handler, timeout_s: float = 2.0, max_body_bytes: int = 
             await pool.close()
 
 
-def pool_for(url: str, *, keep_warm: int = 0, most: int = 2, max_body_bytes: int = 100_000) -> HttpPool:
-    limits = PoolLimits(keep_warm=keep_warm, most=most, connect_timeout_s=2.0, max_body_bytes=max_body_bytes)
+def pool_for(
+    url: str, *, keep_warm: int = 0, most: int = 2, max_body_bytes: int = 100_000, connect_timeout_s: float = 2.0
+) -> HttpPool:
+    limits = PoolLimits(
+        keep_warm=keep_warm, most=most, connect_timeout_s=connect_timeout_s, max_body_bytes=max_body_bytes
+    )
     return HttpPool(parse_target(url), SystemClock(), limits=limits, jitter=no_jitter)
 
 
@@ -155,6 +159,21 @@ async def test_nobody_listening_means_not_sent() -> None:
         url = server.url
     pool = pool_for(url)
     with pytest.raises(RequestNotSent, match="no connection to"):
+        await pool.request(GET, timeout_s=1)
+    await pool.close()
+
+
+async def test_tls_to_a_server_without_it_means_not_sent() -> None:
+    async with StubServer(answering()) as server:
+        pool = pool_for(server.url.replace("http://", "https://"), connect_timeout_s=0.2)
+        with pytest.raises(RequestNotSent, match="no connection to"):
+            await pool.request(GET, timeout_s=1)
+        await pool.close()
+
+
+async def test_a_name_that_cannot_be_a_hosts_means_not_sent() -> None:
+    pool = pool_for("http://" + "a" * 70 + ".example")
+    with pytest.raises(RequestNotSent):
         await pool.request(GET, timeout_s=1)
     await pool.close()
 

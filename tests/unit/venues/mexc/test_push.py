@@ -1,5 +1,9 @@
 """The protobuf schema against wire samples, and how it bears damage."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from google.protobuf.message import DecodeError
 from tests.unit.venues.mexc.payloads import frame
@@ -38,3 +42,19 @@ def test_a_cut_push_is_an_error_or_less_data_but_never_a_crash(name: str) -> Non
 def test_fields_of_a_later_schema_are_ignored() -> None:
     later = frame(DEALS) + bytes.fromhex("fa1f03616263")  # field 511, three bytes
     assert Push.FromString(later).symbol == "ABCUSDT"
+
+
+def test_the_generated_code_is_that_of_the_schema(tmp_path: Path) -> None:
+    source = Path(__file__).parents[4] / "src"
+    schema = "signalbox/venues/mexc/push.proto"
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        f"-I{source}",
+        f"--python_out={tmp_path}",
+        str(source / schema),
+    ]
+    subprocess.run(command, check=True, timeout=60)  # noqa: S603 - our own interpreter on our own file
+    made = schema.replace(".proto", "_pb2.py")
+    assert (tmp_path / made).read_text() == (source / made).read_text(), "run: make proto"
