@@ -8,6 +8,7 @@ import asyncio
 import logging
 
 import asyncpg
+from msgspec import Struct
 
 from signalbox.domain.backoff import backoff
 from signalbox.domain.errors import ConflictError, LedgerUnavailable
@@ -32,13 +33,20 @@ _FENCE = "SELECT fence FROM account_ownership WHERE account_id = $1"
 _log = logging.getLogger(__name__)
 
 
+class _Held(Struct, frozen=True):
+    """An account of ours: the number to act under, and the session that has its lock."""
+
+    fence: int
+    session: Connection
+
+
 class Ownership:
     """The accounts that this process owns. One session holds all their locks and takes them again when it is lost."""
 
     def __init__(self, urls: UrlSource) -> None:
         self._urls = urls
         self._connection: Connection | None = None
-        self._fences: dict[AccountId, int] = {}
+        self._held: dict[AccountId, _Held] = {}
         self._turn = asyncio.Lock()
         self._restoring: asyncio.Task[None] | None = None
 
@@ -47,7 +55,7 @@ class Ownership:
         async with self._turn:
             connection = await self._session()
             try:
-                if not await _lock(connection, account_id):
+                if not await self._lock_once(connection, account_id):
                     other = await connection.fetchval(_HOLDER, account_id)
                     raise ConflictError(
                         f"Account {account_id} is run by another engine ({other}). Stop that one first."
@@ -58,22 +66,23 @@ class Ownership:
             except asyncpg.ForeignKeyViolationError:
                 await connection.execute(_UNLOCK, account_id)
                 raise ConflictError(f"Account {account_id} does not exist.") from None
-            self._fences[account_id] = fence
+            self._held[account_id] = _Held(fence, connection)
             return fence
 
     async def disown(self, account_id: AccountId) -> None:
         """Give an account back. One that is not held is no error."""
         async with self._turn:
-            if self._fences.pop(account_id, None) is None or self._connection is None:
+            held = self._held.pop(account_id, None)
+            if held is None or held.session.is_closed():
                 return
             try:
-                await self._connection.execute(_UNLOCK, account_id)
+                await held.session.execute(_UNLOCK, account_id)
             except CONNECTION_ERRORS as error:
                 _log.warning("the session that held account %s was lost already: %s", account_id, error)
 
     async def close(self) -> None:
         """Give back everything."""
-        self._fences.clear()
+        self._held.clear()
         if self._restoring is not None:
             self._restoring.cancel()
             await asyncio.wait([self._restoring])
@@ -92,13 +101,13 @@ class Ownership:
         return self._connection
 
     def _lost(self, connection: object) -> None:
-        if connection is self._connection and self._fences:
-            _log.warning("the session that holds %d accounts is lost", len(self._fences))
+        if connection is self._connection and self._held:
+            _log.warning("the session that holds %d accounts is lost", len(self._held))
             self._restoring = asyncio.get_running_loop().create_task(self._restore(), name="ledger ownership")
 
     async def _restore(self) -> None:
         delays = backoff(first_s=_RETRY_S, longest_s=30.0)
-        while self._fences:
+        while self._held:
             try:
                 async with self._turn:
                     await self._lock_again(await self._session())
@@ -109,13 +118,22 @@ class Ownership:
                 return
 
     async def _lock_again(self, connection: Connection) -> None:
-        for account_id, fence in list(self._fences.items()):
-            free = await _lock(connection, account_id)
-            if not free or await connection.fetchval(_FENCE, account_id) != fence:
-                _log.error("account %s has a new owner; its intents are refused from now on", account_id)
-                del self._fences[account_id]
-                if free:
-                    await connection.execute(_UNLOCK, account_id)
+        for account_id, held in list(self._held.items()):
+            free = await self._lock_once(connection, account_id)
+            if free and await connection.fetchval(_FENCE, account_id) == held.fence:
+                self._held[account_id] = _Held(held.fence, connection)
+                continue
+            _log.error("account %s has a new owner; its intents are refused from now on", account_id)
+            del self._held[account_id]
+            if free:
+                await connection.execute(_UNLOCK, account_id)
+
+    async def _lock_once(self, connection: Connection, account_id: AccountId) -> bool:
+        """Take the lock unless this session has it already: a session's locks are counted."""
+        held = self._held.get(account_id)
+        if held is not None and held.session is connection:
+            return True
+        return await _lock(connection, account_id)
 
 
 async def _lock(connection: Connection, account_id: AccountId) -> bool:

@@ -224,3 +224,12 @@ async def test_reads_recover_by_themselves(ledger: EngineLedger, sql: Connection
             continue
         break
     assert (await ledger.run(RUN)).configuration.id == CONFIGURATION
+
+
+async def test_an_account_owned_twice_is_given_back_at_once(ledger: EngineLedger, world_url: str) -> None:
+    fence = await ledger.own(ACCOUNT, "first")
+    assert await ledger.own(ACCOUNT, "first") == fence + 1
+    await ledger.disown(ACCOUNT)
+    await ledger.disown(ACCOUNT)
+    async with another_engine(world_url) as second:
+        assert await second.own(ACCOUNT, "second") == fence + 2
