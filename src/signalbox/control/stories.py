@@ -10,7 +10,7 @@ from signalbox.control.context import Control
 from signalbox.control.trades import stage_times
 from signalbox.domain.decisions import Verdict
 from signalbox.domain.ids import PositionId
-from signalbox.domain.money import ONE, ZERO
+from signalbox.domain.money import ONE, ZERO, plain
 from signalbox.domain.orders import OrderStatus, OrderType, Purpose
 from signalbox.domain.risk.checks import CheckVerdict, RiskCheck
 from signalbox.ledger.queries import listings, positions, trades
@@ -236,7 +236,7 @@ def _exit_reason(cause: DecisionRow) -> str:
 def _short(text: str | None) -> str:
     """A number to six digits; other text as it is."""
     try:
-        return f"{Decimal(text or ''):.6g}"
+        return plain(Decimal(f"{Decimal(text or ''):.6g}"))
     except InvalidOperation:
         return text or "nothing"
 
