@@ -1,0 +1,75 @@
+"""The demo as people start it: a listing becomes an audited trade, and nothing is left running."""
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.cli.processes import environment_of, gone, left_behind, program
+from tests.postgresql import DatabaseServer, temporary_directory
+
+from signalbox.app.database import DEMO_DATABASE
+from signalbox.ledger import databases
+
+
+@pytest.fixture
+def environment(postgresql: DatabaseServer, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The demo on the test server; its database is dropped afterwards."""
+    yield environment_of(tmp_path, postgresql.url)
+    databases.drop_database(postgresql.url, DEMO_DATABASE)
+
+
+def test_once_a_listing_is_bought_and_sold_and_the_ledger_verifies(environment: dict[str, str], tmp_path: Path) -> None:
+    with program("demo", "--once", environment=environment) as demo:
+        assert demo.end() == 0, "\n".join([*demo.lines, *demo.errors])
+    text = "\n".join(demo.lines)
+    assert demo.lines[0].startswith(" SIMULATED EXCHANGE ")
+    stations = ["DETECTED", "DECIDED", "SENT", "BOUGHT", "HELD", "SOLD", "RESULT"]
+    places = [text.index(station) for station in stations]
+    assert places == sorted(places)
+    assert re.search(r"spent \d+\.\d\d of 120, because the exchange's protective price band", text)
+    assert "ledger verified: every hash of 2 trade_logs" in text
+    assert "\x1b" not in text
+    assert left_behind(tmp_path) == []
+
+
+def test_once_without_any_database_it_brings_its_own() -> None:
+    """What `make demo ARGS=--once` does on a fresh machine."""
+    with temporary_directory() as directory:
+        with program("demo", "--once", environment=environment_of(directory, None)) as demo:
+            assert demo.end() == 0, "\n".join([*demo.lines, *demo.errors])
+        assert any("ledger verified" in line for line in demo.lines)
+        assert gone(directory)
+
+
+def test_an_interrupt_ends_it_in_order(environment: dict[str, str], tmp_path: Path) -> None:
+    with program("demo", environment=environment) as demo:
+        demo.wait_for("run started")
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.end() == 0, "\n".join(demo.errors)
+    assert any("Stopped: exchange and engine are gone" in line for line in demo.lines)
+    assert left_behind(tmp_path) == []
+
+
+def test_an_interrupted_once_did_not_succeed(environment: dict[str, str]) -> None:
+    with program("demo", "--once", environment=environment) as demo:
+        demo.wait_for("simulated MEXC ready")
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.end() == 130
+
+
+def test_its_parts_end_when_it_is_killed(environment: dict[str, str], tmp_path: Path) -> None:
+    with program("demo", environment=environment) as demo:
+        demo.wait_for("run started")
+        demo.process.kill()
+        demo.end()
+        assert gone(tmp_path)
+
+
+def test_two_demos_do_not_share_a_ledger(environment: dict[str, str]) -> None:
+    with program("demo", environment=environment) as first:
+        first.wait_for("ledger ready")
+        with program("demo", environment=environment) as second:
+            assert second.end() == 1
+        assert any("Another demo is running" in line for line in second.errors)
