@@ -122,6 +122,10 @@ class IntentWriter(Protocol):
         """Make an intent durable. Raises LedgerUnavailable when that is not certain: ask `lookup` before the intent
         may be treated as not written."""
 
+    async def rehearse(self, intent: Intent) -> None:
+        """Go through a commit without leaving anything behind, so that the first real one is fast. Raises
+        LedgerUnavailable."""
+
     async def lookup(self, decision_id: DecisionId) -> bool:
         """True when the decision is in the ledger. Raises LedgerUnavailable."""
 

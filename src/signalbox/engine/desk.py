@@ -29,7 +29,7 @@ from signalbox.domain.positions import ExitPlan, Position
 from signalbox.domain.risk.capacity import Capacity, Reservation
 from signalbox.domain.risk.checks import EntryInputs
 from signalbox.domain.runs import Run
-from signalbox.domain.signals import ListingSignal
+from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting, signal_from
 from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, exit_quantity
 from signalbox.domain.strategies.listing_sniper import EntryVerdict, decide_entry, entry_mode
 
@@ -71,6 +71,32 @@ class Desk:
         self, signal: ListingSignal, configuration: BotConfiguration, *, received_ns: int, price: Decimal | None = None
     ) -> Intent:
         """Decide on a listing and, when it is executed, take its capacity at once."""
+        intent = self._propose(signal, configuration, received_ns=received_ns, price=price, run_active=self.run_active)
+        if intent.order is not None and intent.reservation is not None:
+            self._capacity[intent.order.mode].reserve(intent.reservation)
+            self.exit_plans[intent.decision.id] = configuration.parameters.exit_plan
+        return intent
+
+    def rehearsal(self, configuration: BotConfiguration) -> Intent:
+        """An intent like the next one, for a listing that does not exist; it takes no capacity."""
+        symbol = configuration.symbols[0].replace("*", "REHEARSAL").replace("?", "X")
+        now = self._clock.now()
+        sighting = Sighting(
+            symbol=symbol, source=DetectionSource.WEBSOCKET, seen_at=now, received_ns=self._clock.monotonic_ns()
+        )
+        return self._propose(
+            signal_from(sighting), configuration, received_ns=sighting.received_ns, price=None, run_active=True
+        )
+
+    def _propose(
+        self,
+        signal: ListingSignal,
+        configuration: BotConfiguration,
+        *,
+        received_ns: int,
+        price: Decimal | None,
+        run_active: bool,
+    ) -> Intent:
         now = self._clock.now()
         mode = entry_mode(signal.detection_source, effective_mode(configuration, self.settings))
         instrument = self.instruments.get(signal.symbol)
@@ -83,7 +109,7 @@ class Desk:
             mode=mode,
             now=now,
             amount=product(configuration.quote_amount, total((ONE, rate))),
-            run_active=self.run_active,
+            run_active=run_active,
             kill_switch=self.kill_switch,
             instrument=instrument,
             reference_price=price if price is not None else signal.price,
@@ -105,8 +131,6 @@ class Desk:
                 amount=inputs.amount,
                 created_at=now,
             )
-            self._capacity[mode].reserve(reservation)
-            self.exit_plans[decision.id] = configuration.parameters.exit_plan
         return Intent(
             decision=decision,
             fence=self.rules.fence,

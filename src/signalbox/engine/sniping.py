@@ -51,7 +51,7 @@ class Sniping:
         self._entering: set[asyncio.Task[None]] = set()
 
     async def prepare(self, account_id: AccountId, configuration: BotConfiguration) -> None:
-        """Learn what is not new. Raises VenueUnavailable or LedgerUnavailable."""
+        """Learn what is not new, and warm the ledger's path. Raises VenueUnavailable or LedgerUnavailable."""
         await self._venues.feed.known_symbols()
         since = self._parts.clock.now() - SEEN_BEFORE
         self._intake = Intake(
@@ -60,6 +60,7 @@ class Sniping:
             on_signal=lambda signal, sighting: self._on_signal(signal, sighting, configuration),
             on_evidence=self._on_evidence,
         )
+        await self._parts.ledger.rehearse(self._desk.rehearsal(configuration))
 
     def begin(self, configuration: BotConfiguration) -> None:
         """Watch the sources, from now until `end`."""

@@ -49,9 +49,15 @@ class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts):
         """See `IntentCommitter.commit`."""
         return await self._committer.commit(intent)
 
+    async def rehearse(self, intent: Intent) -> None:
+        """See `IntentCommitter.rehearse`."""
+        await self._committer.rehearse(intent)
+
     async def lookup(self, decision_id: DecisionId) -> bool:
-        """See `IntentCommitter.lookup`."""
-        return await self._committer.lookup(decision_id)
+        """True when the decision is in the ledger, False when it is not and never will be. Raises LedgerUnavailable."""
+        await self._committer.certain()
+        row = await self._database.fetchrow("SELECT FROM strategy_decisions WHERE id = $1", decision_id)
+        return row is not None
 
     async def follow_up(self, order: Order, fence: int) -> IntentResult:
         """See `IntentCommitter.follow_up`."""

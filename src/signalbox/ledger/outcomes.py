@@ -66,8 +66,14 @@ INSERT INTO trade_logs (
 """
 
 _END_RESERVATION = """
-UPDATE reservations SET state = $2, settled_amount = $3, settled_at = $4
-WHERE decision_id = $1 AND state = 'held'
+UPDATE reservations r SET
+    state = ended.state, settled_at = $3, settled_amount = CASE WHEN ended.state = 'settled' THEN $2::numeric END
+FROM (
+    SELECT CASE WHEN EXISTS (
+        SELECT FROM trade_orders WHERE decision_id = $1 AND submitted_at IS NOT NULL
+    ) THEN 'settled' ELSE 'released' END AS state
+) ended
+WHERE r.decision_id = $1 AND r.state = 'held'
 """
 
 
@@ -144,7 +150,8 @@ class Outcomes:
                 await _end_reservation(connection, order.decision_id, spent, result.completed_at)
 
     async def settle_reservation(self, decision_id: DecisionId, *, spent: Decimal, at: datetime) -> None:
-        """End a reservation: settled with what was spent, released when that is zero."""
+        """End a reservation. One whose orders were sent is settled with what they spent, zero included, and goes on to
+        count as a trade of its hour; one of which nothing was sent is released."""
         async with self._database.transaction() as connection:
             await _end_reservation(connection, decision_id, spent, at)
 
@@ -269,10 +276,4 @@ async def _add_fills(connection: Connection, order: Order, fills: Sequence[Fill]
 
 
 async def _end_reservation(connection: Connection, decision_id: DecisionId, spent: Decimal, at: datetime) -> None:
-    await connection.execute(
-        _END_RESERVATION,
-        decision_id,
-        "settled" if spent > ZERO else "released",
-        spent if spent > ZERO else None,
-        at,
-    )
+    await connection.execute(_END_RESERVATION, decision_id, spent, at)

@@ -16,7 +16,6 @@ from msgspec import Struct
 
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.errors import InvariantError, LedgerUnavailable
-from signalbox.domain.ids import DecisionId
 from signalbox.domain.orders import Order
 from signalbox.ledger.connecting import CONNECTION_ERRORS, Connection, unavailable
 from signalbox.ledger.hot_connection import HotConnection
@@ -60,8 +59,8 @@ class IntentCommitter:
     async def commit(self, intent: Intent) -> IntentResult:
         """Make an intent durable.
 
-        Raises LedgerUnavailable when that is not certain (`lookup` tells), InvariantError when the ledger refuses
-        what the intent says.
+        Raises LedgerUnavailable when that is not certain (`EngineLedger.lookup` tells), InvariantError when the ledger
+        refuses what the intent says.
         """
         return await self._submit(_INTENT, intent)
 
@@ -69,20 +68,32 @@ class IntentCommitter:
         """Make a further attempt of a recorded decision durable. Errors as in `commit`."""
         return await self._submit(_FOLLOW_UP, (order, fence))
 
-    async def lookup(self, decision_id: DecisionId) -> bool:
-        """True when the decision is in the ledger, False when it is not and never will be.
+    async def certain(self) -> None:
+        """Wait until the outcome of everything sent before can be read from the ledger; raises LedgerUnavailable.
 
-        After a lost connection this first makes sure that the server has given up what was sent over it. Raises
-        LedgerUnavailable.
+        After a lost connection the server must first have given up what was sent over it.
         """
-        connection = await self._hot.certain()
+        await self._hot.certain()
+
+    async def rehearse(self, intent: Intent) -> None:
+        """Run an intent's statement and take it back, so that the server's plans and caches are warm for the first
+        real one. Does nothing while others commit. Raises LedgerUnavailable."""
+        if self._busy:
+            return
+        connection = self._hot.connection
+        self._busy = True
+        transaction = connection.transaction()
         try:
-            found = await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM strategy_decisions WHERE id = $1)", decision_id, timeout=STATEMENT_TIMEOUT_S
-            )
+            await transaction.start()
+            await self._run(connection, _INTENT, [intent])
+            await transaction.rollback()
         except CONNECTION_ERRORS as error:
+            self._hot.lost(connection, error)
             raise unavailable(error) from error
-        return bool(found)
+        finally:
+            self._busy = False
+            if self._waiting:
+                self._start_draining()
 
     async def close(self) -> None:
         """Give up what waits. What is on its way ends by itself."""

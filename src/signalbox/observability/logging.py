@@ -121,7 +121,7 @@ def configure_logging(*, level: str = "info", log_format: str = "auto", stream: 
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("asyncio", "alembic", "sqlalchemy"):
+    for noisy in ("asyncio", "alembic", "picows", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[

@@ -116,7 +116,7 @@ async def test_the_same_intent_twice_is_a_duplicate(ledger: EngineLedger) -> Non
     assert await ledger.commit(intent) is IntentResult.DUPLICATE
 
 
-async def test_p1_a_lost_connection_is_an_unclear_outcome_that_lookup_settles(world_url: str, sql: Connection) -> None:
+async def test_p1_a_lost_connection_is_an_unclear_outcome_until_it_is_certain(world_url: str, sql: Connection) -> None:
     states: list[bool] = []
     back = asyncio.Event()
 
@@ -144,11 +144,29 @@ async def test_p1_a_lost_connection_is_an_unclear_outcome_that_lookup_settles(wo
         await blocker.close()
         assert [type(outcome) for outcome in outcomes] == [LedgerUnavailable, LedgerUnavailable]
 
-        assert await writer.lookup(lost.decision.id) is False
+        await writer.certain()
+        assert not await sql.fetchval("SELECT EXISTS (SELECT FROM strategy_decisions WHERE id = $1)", lost.decision.id)
         await asyncio.wait_for(back.wait(), 10)
         assert states == [True, False, True]
         assert await writer.commit(lost) is IntentResult.INSERTED
-        assert await writer.lookup(lost.decision.id) is True
+        assert await sql.fetchval("SELECT EXISTS (SELECT FROM strategy_decisions WHERE id = $1)", lost.decision.id)
+    finally:
+        await writer.close()
+        await hot.close()
+
+
+async def test_a_rehearsal_leaves_nothing_behind_and_disturbs_nothing(world_url: str, sql: Connection) -> None:
+    hot = HotConnection(fixed_url(world_url))
+    await hot.open()
+    writer = IntentCommitter(hot)
+    try:
+        intent = entry("ALPHAUSDT")
+        await writer.rehearse(intent)
+        assert await sql.fetchval("SELECT count(*) FROM strategy_decisions") == 0
+        assert await sql.fetchval("SELECT count(*) FROM trade_orders") == 0
+        outcomes = await asyncio.gather(writer.rehearse(entry("BETAUSDT")), writer.commit(intent))
+        assert outcomes[1] is IntentResult.INSERTED
+        assert await sql.fetchval("SELECT array_agg(symbol) FROM trade_orders") == ["ALPHAUSDT"]
     finally:
         await writer.close()
         await hot.close()

@@ -157,7 +157,23 @@ async def test_a_refusal_completes_the_order_with_its_log_entry(ledger: EngineLe
     assert await sql.fetchval("SELECT state FROM reservations") == "held"  # a further attempt may follow
     for _ in range(2):
         await ledger.settle_reservation(intent.decision.id, spent=Decimal(0), at=NOW)
+    ended = await sql.fetchrow("SELECT state, settled_amount FROM reservations")
+    assert ended is not None
+    assert tuple(ended) == (
+        "settled",
+        Decimal(0),
+    )  # it was sent: it counts as a trade of its hour, also after a restart
+    history = await ledger.capacity_history(intent.decision.account_id, sent.mode, NOW + timedelta(minutes=1))
+    assert history.entries == [NOW]
+
+
+async def test_capacity_of_an_order_that_never_left_is_released(ledger: EngineLedger, sql: Connection) -> None:
+    intent, sent = await committed(ledger)
+    await ledger.record_unsent(sent, at=NOW, code="STALE", reason="too late")
+    await ledger.settle_reservation(intent.decision.id, spent=Decimal(0), at=NOW)
     assert await sql.fetchval("SELECT state FROM reservations") == "released"
+    history = await ledger.capacity_history(intent.decision.account_id, sent.mode, NOW + timedelta(minutes=1))
+    assert history.entries == []
 
 
 async def test_an_order_that_never_left_is_failed(ledger: EngineLedger, sql: Connection) -> None:

@@ -279,6 +279,9 @@ class FakeLedger:
             raise InvariantError(f"client order id {order.client_order_id} is not new")
         self.db.orders[order.id] = OrderRow(order=order)
 
+    async def rehearse(self, intent: Intent) -> None:
+        await self._enter("rehearse")
+
     async def lookup(self, decision_id: DecisionId) -> bool:
         await self._enter("lookup")
         return decision_id in self.db.decisions
