@@ -48,7 +48,13 @@ async def serve(settings: Settings, database: OpenDatabase, *, exit_with_parent:
 async def serve_until(settings: Settings, database: OpenDatabase, stop: asyncio.Event) -> None:
     """Build the parts and run the engine until `stop` is set."""
     clock, ids = SystemClock(), TimeOrderedIds()
-    ledger = EngineLedger(database.current_url)
+    journal: EventJournal | None = None
+
+    def on_change(is_open: bool) -> None:  # noqa: FBT001 - the ledger's callback
+        if journal is not None:
+            journal.health("intents", "running" if is_open else "error")
+
+    ledger = EngineLedger(database.current_url, on_change)
     await ledger.open()
     try:
         holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
