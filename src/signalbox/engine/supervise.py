@@ -126,9 +126,12 @@ class Engine:
             self._runs.fail_orphan(run)
         elif account.ready.is_set():
             self._runs.start(run, account)
-        elif account.open_for_s > START_PATIENCE_S:
+        elif min(account.open_for_s, self._waited_s(run)) > START_PATIENCE_S:
             reason = "orders of an earlier run are not settled yet; look at the health of order_query"
             self._runs.fail(run.id, f"the run could not start within {START_PATIENCE_S:.0f} s: {reason}")
+
+    def _waited_s(self, run: Run) -> float:
+        return (self._parts.clock.now() - run.started_at).total_seconds()
 
     async def _apply_system_state(self) -> None:
         async with self._system_turn:  # of two answers that cross, the older must not win

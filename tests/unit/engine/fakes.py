@@ -145,6 +145,8 @@ class FakeVenue:
         self.violations: list[str] = []
         self.cancelled: list[Order] = []
         self.find_error: Exception | None = None
+        self.look_up: Callable[[Order], Awaitable[OrderEvidence]] = self._look_up
+        self.ahead_s = 0.0
         self.fills_error: Exception | None = None
         self.credentials_error: Exception | None = None
         self.cancel_hangs = False
@@ -198,7 +200,8 @@ class FakeVenue:
         asked = order.quantity if order.quantity is not None else (order.quote_amount or Decimal(0)) / price
         quantity = (asked * answer.filled).quantize(Decimal("0.01"), rounding=ROUND_DOWN)
         now = self._clock.now()
-        fills = [self._fill(order, number, quantity, price, now)] if quantity else []
+        filled_at = now + timedelta(seconds=self.ahead_s)
+        fills = [self._fill(order, number, quantity, price, filled_at)] if quantity else []
         state = (
             EvidenceState.CANCELLED
             if not quantity
@@ -233,6 +236,9 @@ class FakeVenue:
         )
 
     async def find_order(self, order: Order) -> OrderEvidence:
+        return await self.look_up(order)
+
+    async def _look_up(self, order: Order) -> OrderEvidence:
         await asyncio.sleep(0.005)
         if self.find_error is not None:
             raise self.find_error
