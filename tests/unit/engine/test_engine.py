@@ -17,6 +17,7 @@ from signalbox.domain.orders import Mode, OrderStatus, Purpose, RefusalKind
 from signalbox.domain.positions import ExitPlan
 from signalbox.domain.runs import RunStatus, StopMode
 from signalbox.domain.signals import DetectionSource
+from signalbox.engine.account import AccountClosed
 
 FILLED, SUBMITTED, FAILED = OrderStatus.FILLED, OrderStatus.SUBMITTED, OrderStatus.FAILED
 
@@ -475,3 +476,70 @@ async def test_while_the_ledger_is_away_nothing_is_sent_and_all_recovers_by_itse
         await _bought(w, "MOREUSDT")
         assert w.status(run_id) is RunStatus.RUNNING
         assert len(w.venue.sent) == 1
+
+
+@virtual_time
+async def test_flatten_also_sells_what_a_recovered_entry_turns_out_to_have_bought() -> None:
+    async with world() as w:
+        first = w.process("one")
+        run_id = await w.running()
+        w.venue.answers = [unknown(taken=True)]
+        w.venue.find_error = VenueUnavailable("503")
+        await _sent(w)
+        await w.until(lambda: w.orders() == [SUBMITTED])
+        await first.kill()
+        w.db.request_stop(run_id, StopMode.FLATTEN, w.clock.now())
+        w.process("two")
+        await w.until(lambda: w.status(run_id) is RunStatus.STOPPED, within=STOP_LIMIT)
+        w.venue.find_error = None
+        await w.until(lambda: w.orders(Purpose.EXIT) == [FILLED], within=timedelta(seconds=10))
+
+
+@virtual_time
+async def test_a_run_that_somebody_else_ended_is_let_go() -> None:
+    async with world() as w:
+        process = w.process()
+        run_id = await w.running()
+        w.db.runs[run_id] = structs.replace(w.run_row(run_id), status=RunStatus.FAILED)
+        await w.until(lambda: w.told("ended by somebody else"), within=timedelta(seconds=3))
+        assert not process.account.desk.run_active
+        assert not w.feed.running.is_set()
+
+
+@virtual_time
+async def test_of_two_reloads_that_cross_the_older_settings_do_not_win() -> None:
+    async with world() as w:
+        process = w.process()
+        await w.running()
+        w.db.settings[ACCOUNT.id] = examples.settings(version=3, max_trade_usdt=Decimal(5))
+        await process.account.reload_settings()
+        w.db.settings[ACCOUNT.id] = examples.settings(version=2)
+        await process.account.reload_settings()
+        assert process.account.desk.settings.version == 3
+
+
+@virtual_time
+async def test_a_run_whose_account_breaks_while_it_starts_fails_and_leaves_no_task_behind() -> None:
+    async with world() as w:
+        process = w.process()
+        gate = process.ledger.hold("set_run_status")
+        run_id = w.ask_for_run()
+        await process.ledger.called["set_run_status"].wait()
+        broken = process.account
+        broken._spawn(_break())
+        await asyncio.sleep(0.5)
+        with pytest.raises(AccountClosed):
+            await broken.start_run(w.run_row(run_id))
+        gate.set()
+        await w.until(lambda: w.status(run_id) is RunStatus.FAILED)
+        assert not w.feed.running.is_set()
+        await w.running(number=2)
+
+
+@virtual_time
+async def test_a_stop_of_a_run_that_never_started_needs_no_venue() -> None:
+    async with world() as w:
+        w.venues.hangs = True
+        w.process()
+        run_id = w.ask_for_run()
+        assert await w.stopped(run_id) < STOP_LIMIT
