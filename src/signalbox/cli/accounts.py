@@ -9,7 +9,7 @@ from signalbox.app.secrets import CredentialSource, FoundSecrets
 from signalbox.app.settings import load_settings
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag
-from signalbox.cli.output import Column, cell, print_json, stdout, table, times
+from signalbox.cli.output import Column, cell, print_json, prose, stdout, table, times
 from signalbox.cli.session import ask
 from signalbox.control import accounts
 from signalbox.domain.configuration import Environment, Venue
@@ -55,11 +55,11 @@ def list_(as_json: JsonFlag = False) -> None:
     columns = [
         Column("account"),
         Column("venue"),
-        Column("environment"),
+        Column("environment", extra=True),
         Column("mode allowed"),
         Column("auto trade"),
-        Column("credentials"),
-        times("added"),
+        prose("credentials"),
+        times("added", extra=True),
     ]
     out = stdout()
     out.print(screen)

@@ -10,7 +10,7 @@ from signalbox.app.operator import open_control
 from signalbox.cli.errors import ExitCode
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag
-from signalbox.cli.output import BAD, GOOD, Column, cell, decimals, print_json, stderr, stdout, table
+from signalbox.cli.output import BAD, GOOD, Column, cell, decimals, print_json, prose, stderr, stdout, table
 from signalbox.cli.session import database_of, screen_banner, settings_with_logging
 
 app = group("Verify the ledger's hash chains.")
@@ -47,7 +47,7 @@ def verify(as_json: JsonFlag = False) -> None:
 
 def results_table(results: list[StreamResult]) -> object:
     """One line per stream."""
-    columns = [Column("stream"), Column("verdict"), decimals("rows proved"), Column("head"), Column("finding")]
+    columns = [Column("stream"), Column("verdict"), decimals("rows proved"), Column("head"), prose("finding")]
     rows = [
         [
             result.stream,

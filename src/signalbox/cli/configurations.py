@@ -10,7 +10,7 @@ from msgspec import structs
 
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, amount
-from signalbox.cli.output import Column, decimals, print_json, stdout, table, times
+from signalbox.cli.output import Column, decimals, print_json, prose, stdout, table, times
 from signalbox.cli.session import ask
 from signalbox.control import configurations
 from signalbox.control.configurations import NewConfiguration
@@ -108,14 +108,14 @@ def list_(
         Column("configuration"),
         decimals("version"),
         Column("mode"),
-        Column("symbols"),
+        prose("symbols"),
         decimals("quote amount"),
         decimals("per day"),
         decimals("per hour"),
-        Column("order style"),
-        Column("exit"),
-        times("created"),
-        Column("by"),
+        Column("order style", extra=True),
+        Column("exit", extra=True),
+        times("created", extra=True),
+        Column("by", extra=True),
     ]
     cells = [
         [
@@ -155,7 +155,7 @@ def show(
     out = stdout()
     out.print(screen)
     rows = [[name.replace("_", " "), _field_text(value)] for name, value in fields]
-    out.print(table(f"{found.name}:{found.version}", [Column("field"), Column("value")], rows, empty=""))
+    out.print(table(f"{found.name}:{found.version}", [Column("field"), prose("value")], rows, empty=""))
 
 
 def exit_text(plan: ExitPlan) -> str:

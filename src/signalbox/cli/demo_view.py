@@ -128,11 +128,11 @@ def results_table(stories: list[Story]) -> RenderableType:
         Column("symbol"),
         Column("seen by"),
         times("bought"),
-        decimals("spent"),
+        decimals("spent", 2),
         decimals("of"),
         Column("to the wire"),
         Column("sold by"),
-        decimals("PnL"),
+        decimals("PnL", 2),
     ]
     rows = []
     for story in stories:
@@ -144,11 +144,11 @@ def results_table(stories: list[Story]) -> RenderableType:
                 story.symbol,
                 story.facts.signal.detection_source,
                 None if entry is None else entry.completed_at,
-                None if entry is None or entry.executed_quote is None else round(entry.executed_quote, 2),
+                None if entry is None else entry.executed_quote,
                 None if entry is None else entry.quote_amount,
                 latency(None if entry is None else story.facts.entries[0].latency_ms),
                 rule if story.closed else None,
-                round(position.realised_pnl, 2) if position is not None and story.closed else None,
+                position.realised_pnl if position is not None and story.closed else None,
             ]
         )
     return table("", columns, rows, empty="no trade yet")

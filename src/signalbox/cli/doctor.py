@@ -8,7 +8,7 @@ from signalbox.app.doctor import Finding, Verdict, check_ledger, check_machine, 
 from signalbox.app.settings import Settings
 from signalbox.cli.errors import ExitCode
 from signalbox.cli.options import JsonFlag
-from signalbox.cli.output import Banner, Column, banner, print_json, stderr, stdout, table
+from signalbox.cli.output import Banner, Column, banner, print_json, prose, stderr, stdout, table
 from signalbox.cli.session import database_of, settings_with_logging
 from signalbox.domain.errors import SignalboxError
 
@@ -27,7 +27,7 @@ def doctor(as_json: JsonFlag = False) -> None:
         out = stdout()
         if settings.simulated_exchange:
             out.print(banner(Banner.SIMULATED_EXCHANGE))
-        columns = [Column("check"), Column("verdict"), Column("found"), Column("what to do")]
+        columns = [Column("check"), Column("verdict"), prose("found"), prose("what to do")]
         rows = [[finding.name, finding.verdict, finding.found, finding.advice] for finding in findings]
         out.print(table("Doctor", columns, rows, empty=""))
     if any(finding.verdict is Verdict.FAILED for finding in findings):

@@ -6,7 +6,7 @@ import typer
 
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, Limit, SinceText, moment
-from signalbox.cli.output import Column, cell, decimals, print_json, stdout, table, times
+from signalbox.cli.output import Column, cell, decimals, print_json, prose, stdout, table, times
 from signalbox.cli.session import ask
 from signalbox.control import records
 
@@ -37,7 +37,14 @@ def list_(
     if as_json:
         print_json(rows)
         return
-    columns = [decimals("sequence"), times("time"), Column("level"), Column("category"), Column("by"), Column("event")]
+    columns = [
+        decimals("sequence"),
+        times("time"),
+        Column("level"),
+        Column("category", extra=True),
+        Column("by"),
+        prose("event"),
+    ]
     cells = [[row.sequence, row.timestamp, cell(row.level), row.category, row.actor, row.message] for row in rows]
     out = stdout()
     out.print(screen)

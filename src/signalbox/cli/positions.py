@@ -30,17 +30,17 @@ def list_(
         return
     columns = [
         Column("symbol"),
-        Column("account"),
+        Column("account", extra=True),
         Column("mode"),
         Column("status"),
         decimals("quantity"),
         decimals("entry price"),
-        decimals("cost"),
-        decimals("realised PnL"),
-        decimals("fees"),
-        Column("exit"),
+        decimals("cost", 4, extra=True),
+        decimals("realised PnL", 4),
+        decimals("fees", 4, extra=True),
+        Column("exit", extra=True),
         times("opened"),
-        times("closed"),
+        times("closed", extra=True),
     ]
     cells = [
         [

@@ -12,7 +12,7 @@ from rich.text import Text
 from signalbox.cli.errors import ExitCode
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, Limit
-from signalbox.cli.output import BAD, GOOD, Column, age, aged, cell, print_json, stderr, stdout, table, times
+from signalbox.cli.output import BAD, GOOD, Column, age, aged, cell, print_json, prose, stderr, stdout, table, times
 from signalbox.cli.session import ask
 from signalbox.control import runs
 from signalbox.control.context import Control
@@ -134,8 +134,8 @@ def runs_table(rows: list[RunRow], now: datetime) -> Table | Text:
         Column("status"),
         Column("heartbeat"),
         times("started"),
-        Column("by"),
-        Column("remark"),
+        Column("by", extra=True),
+        prose("remark"),
     ]
     cells = [
         [

@@ -9,7 +9,7 @@ from signalbox.app.settings import load_settings
 from signalbox.cli.errors import ExitCode
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, amount, amount_or_unlimited
-from signalbox.cli.output import Column, cell, decimals, print_json, stdout, table, times
+from signalbox.cli.output import Column, cell, decimals, print_json, prose, stdout, table, times
 from signalbox.cli.session import ask
 from signalbox.control import guardrails
 from signalbox.control.context import Control
@@ -131,7 +131,7 @@ def _limits(account: str, version: SettingsVersion) -> object:
             value = " ".join(f"{asset}={cap:f}" for asset, cap in sorted(value.items())) or "none"
         rows.append([name, "unlimited" if value is None else cell(value), text])
     title = f"Settings of {account}, version {settings.version} by {version.updated_by}"
-    return table(title, [Column("setting"), Column("value"), Column("what it does")], rows, empty="")
+    return table(title, [Column("setting"), Column("value"), prose("what it does")], rows, empty="")
 
 
 def _caps(before: dict[str, Any], texts: list[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import typer
 
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, Limit, SinceText, SymbolText, UntilText, window
-from signalbox.cli.output import Column, decimals, print_json, stdout, table, times
+from signalbox.cli.output import Column, decimals, print_json, prose, stdout, table, times
 from signalbox.cli.session import ask
 from signalbox.control import listings
 from signalbox.domain.signals import DetectionSource
@@ -37,10 +37,10 @@ def list_(
         Column("symbol"),
         Column("seen first by"),
         times("detected"),
-        times("listing time"),
-        Column("confidence"),
+        times("listing time", extra=True),
+        Column("confidence", extra=True),
         decimals("price"),
-        Column("also seen by"),
+        prose("also seen by"),
         Column("decided"),
     ]
     cells = [

@@ -5,7 +5,7 @@ from decimal import Decimal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from signalbox.cli.output import FAINT, Column, cell, decimals, latency, local_time, table, times
+from signalbox.cli.output import FAINT, Column, cell, decimals, latency, local_time, prose, table, times
 from signalbox.control.trades import Stage, TradeDetail
 from signalbox.domain.risk.checks import RiskCheck
 from signalbox.ledger.queries.trades import DecisionRow, FillRow, TradeRow
@@ -84,7 +84,7 @@ def _by(decision: DecisionRow) -> str:
 
 def checks_table(checks: list[RiskCheck]) -> RenderableType:
     """Every check with its limit, the value it saw and its verdict; what decided comes first."""
-    columns = [Column("verdict"), Column("check"), Column("limit"), Column("value"), Column("in words")]
+    columns = [Column("verdict"), Column("check"), prose("limit"), prose("value"), prose("in words")]
     rows = [[check.verdict, check.name, check.limit, check.value, check.message] for check in checks]
     return table("Checks", columns, rows, empty="No checks were recorded.")
 
@@ -105,7 +105,7 @@ def fills_table(fills: list[FillRow]) -> RenderableType:
         decimals("amount"),
         decimals("fee"),
         Column("in"),
-        Column("exchange trade id"),
+        Column("exchange trade id", extra=True),
     ]
     rows = [
         [
@@ -123,7 +123,7 @@ def fills_table(fills: list[FillRow]) -> RenderableType:
 
 
 def _attempts(detail: TradeDetail) -> RenderableType:
-    columns = [decimals("attempt"), times("sent"), Column("type"), Column("status"), Column("answer")]
+    columns = [decimals("attempt"), times("sent"), Column("type"), Column("status"), prose("answer")]
     rows = [
         [
             attempt.attempt,

@@ -6,7 +6,7 @@ import typer
 
 from signalbox.cli.groups import group
 from signalbox.cli.options import AccountText, JsonFlag, Limit, SinceText, SymbolText, UntilText, window
-from signalbox.cli.output import Column, decimals, latency, print_json, stdout, table, times
+from signalbox.cli.output import Column, decimals, latency, print_json, prose, stdout, table, times
 from signalbox.cli.session import ask
 from signalbox.cli.trade_detail import trade_screen
 from signalbox.control import trades
@@ -47,16 +47,16 @@ def list_(
     columns = [
         Column("id"),
         times("time"),
-        Column("account"),
+        Column("account", extra=True),
         Column("symbol"),
         Column("side"),
         Column("mode"),
         Column("status"),
-        decimals("price"),
-        decimals("amount"),
-        decimals("PnL"),
+        decimals("price", extra=True),
+        decimals("amount", 4),
+        decimals("PnL", 4),
         Column("latency"),
-        Column("why not"),
+        prose("why not"),
     ]
     out = stdout()
     out.print(screen)

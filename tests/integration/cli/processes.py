@@ -71,6 +71,13 @@ def program(*arguments: str, environment: dict[str, str]) -> Iterator[Program]:
                 stream.close()
 
 
+def said(*arguments: str, environment: dict[str, str]) -> str:
+    """What a command that ends well says on stdout."""
+    with program(*arguments, environment=environment) as one:
+        assert one.end() == 0, "\n".join(one.errors)
+    return "\n".join(one.lines)
+
+
 def environment_of(data_dir: Path, database_url: str | None, **settings: str) -> dict[str, str]:
     """An environment in which only these SIGNALBOX_ names are set."""
     inherited = {

@@ -1,11 +1,13 @@
 """Each command group on a real ledger: tables for people, JSON for programs, exit codes for scripts."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 from tests.integration.cli.conftest import Shell
 
@@ -173,6 +175,25 @@ def test_p2_a_verified_ledger_names_its_heads(ready: Shell) -> None:
     assert [result["stream"] for result in results] == ["trade_logs", "system_events"]
     assert all(result["ok"] for result in results)
     assert results[1]["rows"] == 2
+
+
+def test_p2_a_changed_row_is_found_and_named(ready: Shell, database_url: str) -> None:
+    """Somebody with all rights on the database switches the guard off and rewrites history."""
+
+    async def tamper() -> None:
+        connection = await asyncpg.connect(database_url)
+        try:
+            await connection.execute("ALTER TABLE system_events DISABLE TRIGGER USER")
+            await connection.execute("UPDATE system_events SET actor = 'mallory' WHERE sequence = 2")
+            await connection.execute("ALTER TABLE system_events ENABLE TRIGGER USER")
+        finally:
+            await connection.close()
+
+    asyncio.run(tamper())
+    results = {result["stream"]: result for result in ready.json("audit", "verify", code=ExitCode.REFUSED)}
+    assert results["trade_logs"]["ok"]
+    assert (results["system_events"]["ok"], results["system_events"]["fault_at"]) == (False, 2)
+    assert "tampered with" in ready.run("audit", "verify", code=ExitCode.REFUSED)[0]
 
 
 def test_the_schema_goes_down_and_up(ready: Shell) -> None:

@@ -1,12 +1,14 @@
 """The demo as people start it: a listing becomes an audited trade, and nothing is left running."""
 
+import json
 import re
 import signal
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.integration.cli.processes import environment_of, gone, left_behind, program
+from tests.integration.cli.processes import environment_of, gone, left_behind, program, said
 from tests.postgresql import DatabaseServer, temporary_directory
 
 from signalbox.app.database import DEMO_DATABASE
@@ -32,6 +34,31 @@ def test_once_a_listing_is_bought_and_sold_and_the_ledger_verifies(environment: 
     assert "ledger verified: every hash of 2 trade_logs" in text
     assert "\x1b" not in text
     assert left_behind(tmp_path) == []
+    _look_at_it_again(environment)
+
+
+def _look_at_it_again(environment: dict[str, str]) -> None:
+    """Every read shows the same trade afterwards, and says that its exchange was simulated."""
+    url = databases.with_database(environment["SIGNALBOX_DATABASE_URL"], DEMO_DATABASE)
+    after = {**environment, "SIGNALBOX_DATABASE_URL": url}
+    sale, purchase = json.loads(said("trades", "--json", environment=after))
+    assert (purchase["side"], sale["side"]) == ("buy", "sell")
+    assert (purchase["status"], sale["status"]) == ("filled", "filled")
+    bought = said("trades", "show", purchase["id"][-8:], environment=after)
+    assert bought.startswith(" SIMULATED EXCHANGE ")
+    for part in ("Why: ", "max_trade_usdt", "spend of one order: 0 used + 120 asked of 150", "durable in the ledger"):
+        assert part in bought
+    assert "take_profit" in said("trades", "show", sale["client_order_id"], environment=after)
+    detail = json.loads(said("trades", "show", purchase["id"], "--json", environment=after))
+    assert Decimal(detail["position"]["quantity"]) == Decimal(purchase["executed_quantity"]) - Decimal(
+        sale["executed_quantity"]
+    )
+    assert [stage["name"] for stage in detail["stages"]][-2:] == ["sent", "acknowledged"]
+    (position,) = json.loads(said("positions", "--json", environment=after))
+    assert position["status"] == "closed"
+    (signal_row,) = json.loads(said("signals", "--json", environment=after))
+    assert signal_row["executed"] == 1
+    assert "stopped" in said("run", environment=after)
 
 
 def test_once_without_any_database_it_brings_its_own() -> None:

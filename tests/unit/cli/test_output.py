@@ -20,6 +20,7 @@ from signalbox.cli.output import (
     cell,
     decimals,
     latency,
+    local_time,
     print_json,
     shown,
     table,
@@ -89,6 +90,26 @@ def test_a_table_has_no_color_codes_without_a_terminal() -> None:
     assert "\x1b" not in text
     assert "filled" in text
     assert "c (" in text
+
+
+def test_a_narrow_table_leaves_out_extra_columns_and_names_them() -> None:
+    columns = [Column("symbol"), Column("account", extra=True), decimals("amount", 2), times("opened", extra=True)]
+    rows = [["NEWUSDT", "main", Decimal("1.23456"), NOW]]
+    wide = printed(table("x", columns, rows, empty="", width=100))
+    assert "main" in wide
+    assert "1.23 " in wide
+    assert "not shown" not in wide
+    narrow = " ".join(printed(table("x", columns, rows, empty="", width=30)).split())
+    assert "main" in narrow
+    assert "not shown: opened (widen the terminal, or --json)" in narrow
+    assert "NEWUSDT" in printed(table("x", columns, rows, empty="", width=5))
+
+
+def test_times_of_one_day_show_the_day_once() -> None:
+    text = printed(table("x", [times("at")], [[NOW], [NOW + timedelta(milliseconds=5)]], empty=""))
+    assert text.count(local_time(NOW)[:10]) == 1
+    both = printed(table("x", [times("at")], [[NOW], [NOW - timedelta(days=2)]], empty=""))
+    assert local_time(NOW) in both
 
 
 def test_nothing_in_a_cell_is_read_as_markup() -> None:
