@@ -4,7 +4,6 @@ They never come from the database, and nothing here prints them.
 """
 
 import importlib
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +11,12 @@ from typing import Any, Final
 from msgspec import Struct
 
 from signalbox.app.settings import ACCOUNT_PREFIX, Settings, account_variables
+from signalbox.control.accounts import check_label, variable_part
 from signalbox.domain.credentials import Credentials, Secret
 from signalbox.domain.errors import ConfigError
 from signalbox.observability.logging import register_secret
 
 KEYRING_SERVICE: Final = "signalbox"
-LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-LABEL_RULE: Final = "1 to 63 letters, digits, '_', '.' or '-', the first one a letter or digit"
 _LENGTH_MAX = 4096
 _PARTS: Final = ("api_key", "api_secret")
 
@@ -38,7 +36,7 @@ class FoundSecrets(Struct, frozen=True, kw_only=True):
 
 def variable_name(label: str, part: str) -> str:
     """The environment variable of one part: the label in upper case, anything but letters and digits as `_`."""
-    return f"{ACCOUNT_PREFIX}{re.sub(r'[^A-Z0-9]', '_', label.upper())}_{part.upper()}"
+    return f"{ACCOUNT_PREFIX}{variable_part(label)}_{part.upper()}"
 
 
 class CredentialSource:
@@ -92,8 +90,7 @@ class CredentialSource:
 
     def _find(self, label: str, part: str) -> tuple[str, str] | None:
         """(value, place) of one part."""
-        if not LABEL.fullmatch(label):
-            raise ConfigError(f"{label!r} is no account label: {LABEL_RULE}")
+        check_label(label)
         name = variable_name(label, part)
         variables = account_variables() if self._variables is None else self._variables
         if value := variables.get(name, "").strip():

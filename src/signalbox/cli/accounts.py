@@ -9,8 +9,9 @@ from signalbox.app.secrets import CredentialSource, FoundSecrets
 from signalbox.app.settings import load_settings
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag
-from signalbox.cli.output import Column, cell, print_json, prose, stdout, table, times
+from signalbox.cli.output import cell, print_json, stdout
 from signalbox.cli.session import ask
+from signalbox.cli.tables import Column, prose, table, times
 from signalbox.control import accounts
 from signalbox.domain.configuration import Environment, Venue
 from signalbox.ledger.queries.accounts import AccountRow

@@ -10,8 +10,9 @@ from signalbox.app.operator import open_control
 from signalbox.cli.errors import ExitCode
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag
-from signalbox.cli.output import BAD, GOOD, Column, cell, decimals, print_json, prose, stderr, stdout, table
+from signalbox.cli.output import BAD, GOOD, cell, print_json, stderr, stdout
 from signalbox.cli.session import database_of, screen_banner, settings_with_logging
+from signalbox.cli.tables import Column, decimals, prose, table
 
 app = group("Verify the ledger's hash chains.")
 

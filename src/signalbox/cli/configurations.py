@@ -10,8 +10,9 @@ from msgspec import structs
 
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, amount
-from signalbox.cli.output import Column, decimals, print_json, prose, stdout, table, times
+from signalbox.cli.output import print_json, stdout
 from signalbox.cli.session import ask
+from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.control import configurations
 from signalbox.control.configurations import NewConfiguration
 from signalbox.control.context import Control

@@ -12,21 +12,9 @@ from rich.text import Text
 
 from signalbox.app.audit import StreamResult
 from signalbox.app.demo import Upcoming
-from signalbox.cli.output import (
-    BAD,
-    FAINT,
-    GOOD,
-    WARN,
-    Banner,
-    Column,
-    banner,
-    cell,
-    decimals,
-    latency,
-    table,
-    times,
-)
+from signalbox.cli.output import BAD, FAINT, GOOD, WARN, Banner, banner, cell, latency
 from signalbox.cli.runs import engine_line, kill_switch_line
+from signalbox.cli.tables import Column, decimals, table, times
 from signalbox.control.runs import Overview
 from signalbox.control.stories import Step, StepKind, Story, signed
 from signalbox.domain.money import ZERO, total

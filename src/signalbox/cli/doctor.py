@@ -8,8 +8,9 @@ from signalbox.app.doctor import Finding, Verdict, check_ledger, check_machine, 
 from signalbox.app.settings import Settings
 from signalbox.cli.errors import ExitCode
 from signalbox.cli.options import JsonFlag
-from signalbox.cli.output import Banner, Column, banner, print_json, prose, stderr, stdout, table
+from signalbox.cli.output import Banner, banner, print_json, stderr, stdout
 from signalbox.cli.session import database_of, settings_with_logging
+from signalbox.cli.tables import Column, prose, table
 from signalbox.domain.errors import SignalboxError
 
 app = typer.Typer(add_completion=False)

@@ -6,8 +6,9 @@ import typer
 
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, Limit, SinceText, moment
-from signalbox.cli.output import Column, cell, decimals, print_json, prose, stdout, table, times
+from signalbox.cli.output import cell, print_json, stdout
 from signalbox.cli.session import ask
+from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.control import records
 
 app = group("What happened, and who did it.", default="list")

@@ -7,8 +7,9 @@ import typer
 
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, Limit, SinceText, SymbolText, UntilText, moment, window
-from signalbox.cli.output import Column, decimals, local_time, print_json, stdout, table, times
+from signalbox.cli.output import local_time, print_json, stdout
 from signalbox.cli.session import ask
+from signalbox.cli.tables import Column, decimals, table, times
 from signalbox.control import listings
 from signalbox.control.context import Control
 from signalbox.domain.signals import ListingSource

@@ -7,8 +7,9 @@ import typer
 from signalbox.cli.configurations import exit_text
 from signalbox.cli.groups import group
 from signalbox.cli.options import AccountText, JsonFlag, Limit
-from signalbox.cli.output import Column, decimals, print_json, stdout, table, times
+from signalbox.cli.output import print_json, stdout
 from signalbox.cli.session import ask
+from signalbox.cli.tables import Column, decimals, table, times
 from signalbox.control import trades
 
 app = group("Positions and their results.", default="list")

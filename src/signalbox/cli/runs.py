@@ -12,8 +12,9 @@ from rich.text import Text
 from signalbox.cli.errors import ExitCode
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, Limit
-from signalbox.cli.output import BAD, GOOD, Column, age, aged, cell, print_json, prose, stderr, stdout, table, times
+from signalbox.cli.output import BAD, GOOD, age, aged, cell, print_json, stderr, stdout
 from signalbox.cli.session import ask
+from signalbox.cli.tables import Column, prose, table, times
 from signalbox.control import runs
 from signalbox.control.context import Control
 from signalbox.control.runs import HEARTBEAT_ALLOWED, Overview

@@ -9,8 +9,9 @@ from signalbox.app.settings import load_settings
 from signalbox.cli.errors import ExitCode
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, amount, amount_or_unlimited
-from signalbox.cli.output import Column, cell, decimals, print_json, prose, stdout, table, times
+from signalbox.cli.output import cell, print_json, stdout
 from signalbox.cli.session import ask
+from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.control import guardrails
 from signalbox.control.context import Control
 from signalbox.domain.errors import ConfigError

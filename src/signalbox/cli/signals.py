@@ -6,8 +6,9 @@ import typer
 
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, Limit, SinceText, SymbolText, UntilText, window
-from signalbox.cli.output import Column, decimals, print_json, prose, stdout, table, times
+from signalbox.cli.output import print_json, stdout
 from signalbox.cli.session import ask
+from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.control import listings
 from signalbox.domain.signals import DetectionSource
 from signalbox.ledger.queries.listings import SignalRow

@@ -5,7 +5,8 @@ from decimal import Decimal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from signalbox.cli.output import FAINT, Column, cell, decimals, latency, local_time, prose, table, times
+from signalbox.cli.output import FAINT, cell, latency, local_time
+from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.control.trades import Stage, TradeDetail
 from signalbox.domain.risk.checks import RiskCheck
 from signalbox.ledger.queries.trades import DecisionRow, FillRow, TradeRow

@@ -6,8 +6,9 @@ import typer
 
 from signalbox.cli.groups import group
 from signalbox.cli.options import AccountText, JsonFlag, Limit, SinceText, SymbolText, UntilText, window
-from signalbox.cli.output import Column, decimals, latency, print_json, prose, stdout, table, times
+from signalbox.cli.output import latency, print_json, stdout
 from signalbox.cli.session import ask
+from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.cli.trade_detail import trade_screen
 from signalbox.control import trades
 from signalbox.domain.orders import Mode, OrderStatus, Purpose

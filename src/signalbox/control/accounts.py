@@ -13,6 +13,19 @@ from signalbox.ledger.queries.accounts import list_accounts as _list_accounts
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
+def check_label(label: str) -> None:
+    """Refuse what cannot name an account: a label is also a file name and part of a variable's name."""
+    if not _LABEL.fullmatch(label):
+        raise ConfigError(
+            f"label must be 1 to 63 letters, digits, '_', '.' or '-', the first one a letter or digit, got {label!r}"
+        )
+
+
+def variable_part(label: str) -> str:
+    """The label inside the names of environment variables; labels that share it cannot live together."""
+    return re.sub(r"[^A-Z0-9]", "_", label.upper())
+
+
 async def create_account(
     control: Control, *, label: str, venue: Venue = Venue.MEXC, environment: Environment = Environment.LOCAL
 ) -> Account:
@@ -21,15 +34,12 @@ async def create_account(
     Raises ConfigError for a bad label and ConflictError when the label, or one whose credentials would have the same
     names, is taken.
     """
-    if not _LABEL.fullmatch(label):
-        raise ConfigError(
-            f"label must be 1 to 63 letters, digits, '_', '.' or '-', the first one a letter or digit, got {label!r}"
-        )
+    check_label(label)
     account = Account(id=AccountId(control.ids.new_id()), venue=venue, label=label, environment=environment)
     now = control.clock.now()
     async with control.sessions.write() as session:
         for other in await _list_accounts(session):
-            if _variable(other.label) == _variable(label):
+            if variable_part(other.label) == variable_part(label):
                 taken = (
                     "exists already" if other.label == label else f"would share its credentials with {other.label!r}"
                 )
@@ -46,8 +56,3 @@ async def list_accounts(control: Control) -> list[AccountRow]:
     """All accounts by label."""
     async with control.sessions.read() as session:
         return await _list_accounts(session)
-
-
-def _variable(label: str) -> str:
-    """Labels with the same environment variable name cannot live together."""
-    return re.sub(r"[^A-Z0-9]", "_", label.upper())

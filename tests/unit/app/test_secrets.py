@@ -95,7 +95,7 @@ def test_what_is_no_credential_is_refused_without_showing_it(tmp_path: Path, val
 
 
 def test_a_label_cannot_leave_the_secrets_directory(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is no account label"):
+    with pytest.raises(ConfigError, match="label must be"):
         source(tmp_path).credentials("../main")
 
 

@@ -10,22 +10,8 @@ import pytest
 from msgspec import Struct
 from rich.console import Console
 
-from signalbox.cli.output import (
-    Banner,
-    Column,
-    age,
-    aged,
-    aligned,
-    banner,
-    cell,
-    decimals,
-    latency,
-    local_time,
-    print_json,
-    shown,
-    table,
-    times,
-)
+from signalbox.cli.output import Banner, age, aged, banner, cell, latency, local_time, print_json, shown
+from signalbox.cli.tables import Column, aligned, decimals, table, times
 from signalbox.domain.orders import OrderStatus
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
