@@ -66,8 +66,9 @@ class Recovery:
                 tasks.create_task(self._settle_decision(orders))
         for mode, history in histories.items():
             for reservation in history.held:
-                if reservation.decision_id not in self._open:
-                    await self._end_reservation(mode, reservation.decision_id)
+                if reservation.decision_id not in self._open:  # its orders all ended, and none bought anything
+                    await self._persist_end(reservation.decision_id, ZERO)
+                    self._desk.end_reservation(mode, reservation.decision_id, ZERO)
         self._open.clear()
 
     async def _settle_decision(self, orders: list[OpenOrder]) -> None:
@@ -108,14 +109,6 @@ class Recovery:
         settled = await self._settlement.finish(order, order.created_at, accepted=accepted)
         self._tell(order, f"ended as {settled.result.status}")
         return True, settled.spent
-
-    async def _end_reservation(self, mode: Mode, decision_id: DecisionId) -> None:
-        """Its orders were settled already, only this was not written any more: what it spent is what its position
-        cost."""
-        position = self._desk.positions.get(PositionId(decision_id))
-        spent = ZERO if position is None else total((position.cost, position.fees))
-        await self._persist_end(decision_id, spent)
-        self._desk.end_reservation(mode, decision_id, spent)
 
     async def _persist_end(self, decision_id: DecisionId, spent: Decimal) -> None:
         now = self._clock.now()

@@ -144,7 +144,7 @@ class Settlement:
         now = self._clock.now()
         result = _result(evidence, fills, now)
         position, booked = None, ZERO
-        spent = ZERO
+        spent: Decimal | None = None
         if fills:
             instrument = await self.instrument(order.symbol)
             before = self._desk.position_for(order, opened_at=fills[0].filled_at)
@@ -160,7 +160,7 @@ class Settlement:
                 fills=fills,
                 result=result,
                 position=position,
-                spent=None,
+                spent=spent,  # an entry that bought anything has no further attempt: position and spend appear together
                 fill_model=venue.fill_model,
             ),
             self._journal,
@@ -168,7 +168,7 @@ class Settlement:
         )
         if position is not None:
             self._desk.take_position(position, booked=booked, at=now)
-        return Settled(result=result, spent=spent)
+        return Settled(result=result, spent=spent or ZERO)
 
 
 def _result(evidence: OrderEvidence, fills: Sequence[Fill], now: datetime) -> OrderResult:

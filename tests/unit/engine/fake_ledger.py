@@ -447,7 +447,9 @@ class FakeLedger:
     def _end(self, decision_id: DecisionId, spent: Decimal) -> None:
         held = self.db.reservations.get(decision_id)
         if held is not None and held.state == "held":
-            held.state, held.spent = ("settled", spent) if spent else ("released", ZERO)
+            rows = [row for row in self.db.orders.values() if row.order.decision_id == decision_id]
+            sent = any(row.status not in {OrderStatus.PENDING, OrderStatus.FAILED} for row in rows)
+            held.state, held.spent = ("settled", spent) if sent else ("released", ZERO)
 
     async def settle_reservation(self, decision_id: DecisionId, *, spent: Decimal, at: datetime) -> None:
         fault = await self._enter("settle_reservation")

@@ -5,13 +5,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.unit.domain import examples
-from tests.unit.engine.fakes import accepted, unknown
+from tests.unit.engine.fakes import accepted, refused, unknown
 from tests.unit.engine.virtual_time import virtual_time
 from tests.unit.engine.world import Process, World, world
 
 from signalbox.domain.errors import VenueUnavailable
 from signalbox.domain.money import ZERO
-from signalbox.domain.orders import Mode, Order, OrderEvidence, OrderStatus, Purpose
+from signalbox.domain.orders import Mode, Order, OrderEvidence, OrderStatus, Purpose, RefusalKind
 from signalbox.domain.positions import ExitPlan
 from signalbox.domain.risk.capacity import Usage
 from signalbox.domain.runs import RunStatus
@@ -81,15 +81,27 @@ async def test_p1_killed_before_the_result_is_recorded() -> None:
 
 
 @virtual_time
-async def test_p1_killed_before_the_reservation_ends_its_capacity_is_neither_leaked_nor_counted_twice() -> None:
+async def test_p1_a_spend_is_written_together_with_its_position() -> None:
+    """Else an engine killed between the two would forget the spend of a position that is sold meanwhile."""
     async with world() as w:
         await _killed_at(w, "settle_reservation")
         assert w.orders() == [FILLED]
-        assert w.held == Decimal("25.05")
-        usage = await _ready(w.process("two"))
         assert w.held == ZERO
+        usage = await _ready(w.process("two"))
         assert usage.spent_today == w.venue.bought()
         assert usage.exposure == Decimal(25)
+        assert usage.orders_last_hour == 1
+
+
+@virtual_time
+async def test_p1_killed_before_the_reservation_of_a_refused_entry_ends_its_capacity_is_free_again() -> None:
+    async with world() as w:
+        w.venue.answers = [refused(RefusalKind.TERMINAL)]
+        await _killed_at(w, "settle_reservation")
+        assert w.held == Decimal("25.05")
+        usage = await _ready(w.process("two"))
+        assert w.held == usage.spent_today == usage.exposure == ZERO
+        assert usage.orders_last_hour == 1
 
 
 @virtual_time
