@@ -9,9 +9,11 @@ from signalbox.domain.configuration import AccountSettings, Strategy
 from signalbox.domain.errors import InvariantError
 from signalbox.domain.ids import AccountId, ConfigurationId, DecisionId, PositionId, RunId, SignalId
 from signalbox.domain.orders import Order, StageTimes
+from signalbox.domain.positions import ExitRule
 from signalbox.domain.risk.capacity import Reservation
-from signalbox.domain.risk.checks import RiskCheck
+from signalbox.domain.risk.checks import EntryInputs, RiskCheck
 from signalbox.domain.signals import ListingSignal
+from signalbox.domain.strategies.exits import ExitInputs
 
 
 class Verdict(StrEnum):
@@ -19,15 +21,6 @@ class Verdict(StrEnum):
 
     EXECUTE = "execute"
     SKIP = "skip"
-
-
-class ExitRule(StrEnum):
-    """Which rule asked to leave a position."""
-
-    TAKE_PROFIT = "take_profit"
-    STOP_LOSS = "stop_loss"
-    TIME_LIMIT = "time_limit"
-    FLATTEN = "flatten"
 
 
 class Cause(Struct, frozen=True, kw_only=True):
@@ -48,8 +41,8 @@ class Cause(Struct, frozen=True, kw_only=True):
 class Decision(Struct, frozen=True, kw_only=True):
     """One considered event.
 
-    `inputs` is the Struct that the decision was computed from (EntryInputs or ExitInputs), so that it can be
-    recomputed; it and the settings are stored as JSON.
+    `inputs` is what the decision was computed from, so that it can be recomputed; it and the settings are stored as
+    JSON.
     """
 
     id: DecisionId
@@ -61,7 +54,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     checks: tuple[RiskCheck, ...]
     cause: Cause
     settings_snapshot: AccountSettings
-    inputs: Struct
+    inputs: EntryInputs | ExitInputs
     code_version: str
     run_id: RunId | None = None
     configuration_id: ConfigurationId | None = None

@@ -7,6 +7,7 @@ minus the quote fees. Only how a partial sale divides it between the two is roun
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from msgspec import Struct, structs
 
@@ -17,6 +18,15 @@ from signalbox.domain.orders import Fill, Mode, Side
 
 COST_STEP = step_of(18)
 """Step to which the cost of a sold part is rounded down, in quote."""
+
+
+class ExitRule(StrEnum):
+    """Which rule asked to leave a position."""
+
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    TIME_LIMIT = "time_limit"
+    FLATTEN = "flatten"
 
 
 class ExitPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,11 +6,11 @@ from contextlib import suppress
 from decimal import Decimal
 
 from signalbox.domain.backoff import backoff
-from signalbox.domain.decisions import ExitRule, IntentResult
+from signalbox.domain.decisions import IntentResult
 from signalbox.domain.errors import VenueRefused, VenueUnavailable
 from signalbox.domain.ids import PositionId
 from signalbox.domain.ports import Clock, EventSink, MarketData
-from signalbox.domain.positions import Position
+from signalbox.domain.positions import ExitRule, Position
 from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, decide_exit
 from signalbox.engine.asking import asked
 from signalbox.engine.desk import Desk

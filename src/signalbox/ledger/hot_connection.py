@@ -12,7 +12,7 @@ from msgspec import Struct
 from signalbox.domain.backoff import backoff
 from signalbox.domain.errors import LedgerUnavailable
 from signalbox.ledger.connecting import CONNECTION_ERRORS, Connection, UrlSource, connect, unavailable
-from signalbox.ledger.intent_statements import FOLLOW_UP, INTENT
+from signalbox.ledger.intent_statements import FOLLOW_UP, INTENT, JOURNAL
 
 GIVE_UP_TIMEOUT_MS = 5000
 CERTAIN_TIMEOUT_S = 10.0
@@ -147,8 +147,8 @@ class HotConnection:
 
 
 async def _prepare(connection: Connection) -> None:
-    """Parse and plan both statements now rather than with the first intent."""
-    for statement in (INTENT, FOLLOW_UP):
+    """Parse and plan the statements now rather than with the first intent."""
+    for statement in (JOURNAL, INTENT, FOLLOW_UP):
         arguments = (None,) * _arguments_of(statement)
         await connection.fetch(statement, *arguments)
 

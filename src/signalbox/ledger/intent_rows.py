@@ -29,6 +29,15 @@ class AskRow(Struct):
     source: str | None
 
 
+class JournalRow(Struct):
+    """A row of intent_journal."""
+
+    decision_id: UUID
+    account_id: UUID
+    listing_signal_id: UUID | None
+    document: str
+
+
 class DecisionRow(Struct):
     """A row of strategy_decisions. Documents are JSON text."""
 
@@ -115,18 +124,43 @@ _NO_ORDER = (None,) * len(OrderRow.__struct_fields__)
 _NO_RESERVATION = (None,) * len(ReservationRow.__struct_fields__)
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
+_decode = msgspec.json.Decoder(Intent).decode
+
+
+def journal_arguments(intent: Intent) -> tuple[Any, ...]:
+    """The arguments of the journal statement."""
+    decision = intent.decision
+    purpose = intent.order.purpose if intent.order is not None else None
+    document = _encode(intent).decode()
+    return (intent.fence, purpose, decision.id, decision.account_id, decision.cause.listing_signal_id, document)
+
+
+def intent_from(document: str) -> Intent:
+    """An intent as the journal kept it."""
+    return _decode(document)
+
+
+def spread_arguments(intent: Intent) -> tuple[Any, ...]:
+    """The arguments of the spread statement."""
+    return (_source(intent), *_row_values(intent))
 
 
 def intent_arguments(intent: Intent) -> tuple[Any, ...]:
     """The arguments of the intent statement."""
-    order, blocked, reservation, signal = intent.order, intent.blocked, intent.reservation, intent.signal
+    purpose = intent.order.purpose if intent.order is not None else None
+    return (intent.fence, purpose, _source(intent), *_row_values(intent))
+
+
+def _source(intent: Intent) -> str | None:
+    return LISTING_SOURCES[intent.signal.detection_source] if intent.signal is not None else None
+
+
+def _row_values(intent: Intent) -> tuple[Any, ...]:
+    reservation, signal = intent.reservation, intent.signal
     return (
-        intent.fence,
-        order.purpose if order is not None else None,
-        LISTING_SOURCES[signal.detection_source] if signal is not None else None,
         *astuple(_decision_row(intent)),
         *(astuple(_signal_row(signal)) if signal is not None else _NO_SIGNAL),
-        *_order_values(intent, order, blocked),
+        *_order_values(intent, intent.order, intent.blocked),
         *(astuple(_reservation_row(intent, reservation)) if reservation is not None else _NO_RESERVATION),
     )
 

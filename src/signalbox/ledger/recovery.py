@@ -48,11 +48,12 @@ class Recovery:
         self._database = database
 
     async def accounts_with_open_business(self) -> Sequence[AccountId]:
-        """Accounts that have an open position, an order without a final outcome, or held capacity."""
+        """Accounts with an open position, an order without a final outcome, held capacity or a journaled intent."""
         rows = await self._database.fetch(
             "SELECT account_id FROM positions WHERE status = 'open'"
             " UNION SELECT account_id FROM trade_orders WHERE status IN ('pending', 'submitted')"
             " UNION SELECT account_id FROM reservations WHERE state = 'held'"
+            " UNION SELECT account_id FROM intent_journal"
             " ORDER BY account_id"
         )
         return [AccountId(row["account_id"]) for row in rows]

@@ -19,8 +19,8 @@ from signalbox.domain.errors import InvariantError, LedgerUnavailable
 from signalbox.domain.orders import Order
 from signalbox.ledger.connecting import CONNECTION_ERRORS, Connection, unavailable
 from signalbox.ledger.hot_connection import HotConnection
-from signalbox.ledger.intent_rows import follow_up_arguments, intent_arguments
-from signalbox.ledger.intent_statements import FOLLOW_UP, INTENT
+from signalbox.ledger.intent_rows import follow_up_arguments, intent_arguments, journal_arguments
+from signalbox.ledger.intent_statements import FOLLOW_UP, INTENT, JOURNAL
 
 BATCH_MAX = 64
 WAITING_MAX = 4096
@@ -36,6 +36,7 @@ class _Kind(Struct, frozen=True):
     arguments: Callable[[Any], tuple[Any, ...]]
 
 
+_JOURNAL = _Kind(JOURNAL, journal_arguments)
 _INTENT = _Kind(INTENT, intent_arguments)
 _FOLLOW_UP = _Kind(FOLLOW_UP, follow_up_arguments)
 
@@ -57,12 +58,12 @@ class IntentCommitter:
         self.statements = 0
 
     async def commit(self, intent: Intent) -> IntentResult:
-        """Make an intent durable.
+        """Make an intent durable: in the journal when its order waits to be sent, else in its tables.
 
         Raises LedgerUnavailable when that is not certain (`EngineLedger.lookup` tells), InvariantError when the ledger
         refuses what the intent says.
         """
-        return await self._submit(_INTENT, intent)
+        return await self._submit(_INTENT if intent.order is None else _JOURNAL, intent)
 
     async def follow_up(self, order: Order, fence: int) -> IntentResult:
         """Make a further attempt of a recorded decision durable. Errors as in `commit`."""
@@ -85,7 +86,7 @@ class IntentCommitter:
         transaction = connection.transaction()
         try:
             await transaction.start()
-            await self._run(connection, _INTENT, [intent])
+            await self._run(connection, _JOURNAL, [intent])
             await transaction.rollback()
         except CONNECTION_ERRORS as error:
             self._hot.lost(connection, error)

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 from tests.integration.ledger.rule_cases import BESIDE
-from tests.integration.ledger.world import entry, open_world
+from tests.integration.ledger.world import ACCOUNT, entry, open_world
 
 from signalbox.ledger.connecting import fixed_url
 from signalbox.ledger.engine_ledger import EngineLedger
@@ -42,10 +42,16 @@ async def ledger(world_url: str) -> AsyncIterator[EngineLedger]:
         await ledger.close()
 
 
+async def spread(ledger: EngineLedger) -> None:
+    """Have everything that was committed in its tables, as an engine that takes the account over would."""
+    await ledger._journal.spread_account(ACCOUNT)
+
+
 @pytest.fixture
 async def beside(ledger: EngineLedger, sql: Connection) -> Connection:
     """The test's connection, with one row in every table."""
     await ledger.commit(entry("ALPHAUSDT"))
+    await spread(ledger)
     for statement in BESIDE:
         await sql.execute(statement)
     return sql

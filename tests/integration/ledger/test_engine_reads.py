@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from tests.integration.ledger.conftest import Connection
+from tests.integration.ledger.conftest import Connection, spread
 from tests.integration.ledger.world import ACCOUNT, CONFIGURATION, FENCE, NOW, RUN, configuration, entry, new_id
 
 from signalbox.domain.configuration import AccountSettings
@@ -112,6 +112,7 @@ async def test_injected_listings_wait_until_a_signal_exists(ledger: EngineLedger
     assert waiting[0].source is DetectionSource.TEST_INJECTION
     assert await ledger.pending_test_listings(NOW + timedelta(minutes=1)) == []
     await ledger.commit(entry("TESTONE"))
+    await spread(ledger)
     assert [s.symbol for s in await ledger.pending_test_listings(NOW - timedelta(minutes=1))] == ["TESTTWO"]
     assert await ledger.decided_symbols(ACCOUNT, NOW) == frozenset({"TESTONE"})
     assert await ledger.decided_symbols(ACCOUNT, NOW + timedelta(seconds=1)) == frozenset()

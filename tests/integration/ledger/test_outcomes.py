@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.integration.ledger.conftest import Connection
+from tests.integration.ledger.conftest import Connection, spread
 from tests.integration.ledger.world import ACCOUNT, NOW, entry, exit_of, order
 
 from signalbox.domain.decisions import Intent
@@ -97,6 +97,7 @@ async def committed(ledger: EngineLedger, symbol: str = "ALPHAUSDT") -> tuple[In
     """A durable entry."""
     intent = entry(symbol)
     await ledger.commit(intent)
+    await spread(ledger)
     assert intent.order is not None
     return intent, intent.order
 

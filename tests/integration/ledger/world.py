@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from signalbox.domain.configuration import AccountSettings, BotConfiguration, Strategy
-from signalbox.domain.decisions import Cause, Decision, ExitRule, Intent, Verdict
+from signalbox.domain.decisions import Cause, Decision, Intent, Verdict
 from signalbox.domain.ids import (
     AccountId,
     ConfigurationId,
@@ -22,6 +22,7 @@ from signalbox.domain.ids import (
     listing_signal_id,
 )
 from signalbox.domain.orders import Mode, Order, OrderType, Purpose, Side, StageTimes
+from signalbox.domain.positions import ExitRule
 from signalbox.domain.risk.capacity import Reservation, Usage
 from signalbox.domain.risk.checks import EntryInputs
 from signalbox.domain.signals import Confidence, DetectionSource, ListingSignal

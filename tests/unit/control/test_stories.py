@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from signalbox.control.stories import Facts, StepKind, Story, story
-from signalbox.domain.decisions import ExitRule, Verdict
+from signalbox.domain.decisions import Verdict
+from signalbox.domain.positions import ExitRule
 from signalbox.domain.ids import DecisionId, OrderId, PositionId, SignalId
 from signalbox.domain.orders import Mode, OrderStatus, OrderType, Purpose, Side
 from signalbox.domain.positions import ExitPlan

@@ -71,7 +71,7 @@ class RiskCheck(Struct, frozen=True, kw_only=True):
     code: SkipCode | None = None
 
 
-class EntryInputs(Struct, frozen=True, kw_only=True):
+class EntryInputs(Struct, frozen=True, kw_only=True, tag_field="kind", tag="entry"):
     """Everything that an entry decision depends on. The same inputs always give the same decision.
 
     `amount` is what the entry would reserve: the quote amount plus the highest fee. `mode` is the effective mode.

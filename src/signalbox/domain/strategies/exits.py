@@ -5,17 +5,16 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from signalbox.domain.decisions import ExitRule
 from signalbox.domain.instruments import Instrument
 from signalbox.domain.money import ONE, plain, product, round_down, share, step_of, total
-from signalbox.domain.positions import Position
+from signalbox.domain.positions import ExitRule, Position
 from signalbox.domain.risk.checks import CheckKind, CheckVerdict, RiskCheck
 
 _SHOWN_STEP = step_of(18)
 """Bounds are compared as products, exactly; as a price they are shown rounded down to this."""
 
 
-class ExitInputs(Struct, frozen=True, kw_only=True):
+class ExitInputs(Struct, frozen=True, kw_only=True, tag_field="kind", tag="exit"):
     """Everything that an exit decision depends on. `bid` is what a sale would fetch now, quote per base."""
 
     position: Position

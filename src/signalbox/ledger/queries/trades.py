@@ -7,9 +7,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from signalbox.domain.decisions import ExitRule, Verdict
+from signalbox.domain.decisions import Verdict
 from signalbox.domain.ids import DecisionId, OrderId, PositionId, RunId, SignalId
 from signalbox.domain.orders import Mode, OrderStatus, OrderType, Purpose, Side, TimeInForce
+from signalbox.domain.positions import ExitRule
 from signalbox.domain.risk.checks import RiskCheck
 from signalbox.ledger.queries.listings import Since
 from signalbox.ledger.sessions import ReadSession

@@ -17,7 +17,7 @@ from signalbox.ledger.tables.configuration import (
 from signalbox.ledger.tables.records import chain_heads, system_events, trade_logs
 from signalbox.ledger.tables.signals import bot_trade_events, listing_signals, listings, strategy_decisions
 from signalbox.ledger.tables.status import bot_health, equity_snapshots, system_status
-from signalbox.ledger.tables.trading import fills, positions, reservations, trade_orders
+from signalbox.ledger.tables.trading import fills, intent_journal, positions, reservations, trade_orders
 
 __all__ = [
     "account_ownership",
@@ -29,6 +29,7 @@ __all__ = [
     "chain_heads",
     "equity_snapshots",
     "fills",
+    "intent_journal",
     "leaders",
     "listing_signals",
     "listings",

@@ -207,3 +207,15 @@ reservations = Table(
     Index("ix_reservations_held", "account_id", postgresql_where=text("state = 'held'")),
     Index(None, "account_id", "created_at"),
 )
+
+intent_journal = Table(
+    "intent_journal",
+    metadata,
+    Column("decision_id", UUID, primary_key=True),
+    Column("account_id", UUID, nullable=False),
+    Column("listing_signal_id", UUID),
+    required("document", comment="The intent as JSON"),
+    moment("created_at", now=True),
+    Index(None, "account_id", "listing_signal_id", unique=True),
+    comment="Intents that are durable and not yet spread over their tables; empty most of the time",
+)

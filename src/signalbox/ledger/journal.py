@@ -1,0 +1,101 @@
+"""The journal's way into the tables: an intent is durable as one row first, and spread over its tables soon after.
+
+The order path pays for one row only. Whoever writes an outcome of an order makes sure first that its intent is spread;
+an engine that takes an account over spreads what its predecessor left. So nobody who reads the tables after that can
+miss an intent, and nothing that was committed is lost.
+"""
+
+import asyncio
+import logging
+from uuid import UUID
+
+import msgspec
+
+from signalbox.domain.decisions import Intent
+from signalbox.domain.errors import ConflictError, InvariantError, LedgerUnavailable
+from signalbox.domain.ids import AccountId, DecisionId, SignalId
+from signalbox.ledger.database import Database
+from signalbox.ledger.intent_rows import intent_from, spread_arguments
+from signalbox.ledger.intent_statements import SPREAD
+
+SOON_S = 0.01
+"""How long a committed intent may wait for its order's outcome before it is spread anyway."""
+
+_log = logging.getLogger(__name__)
+
+
+class Journal:
+    """Intents of this process that may still be in the journal."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._held: dict[UUID, Intent] = {}
+        self._turns: dict[UUID, asyncio.Lock] = {}
+        self._soon: set[asyncio.Task[None]] = set()
+
+    def hold(self, intent: Intent) -> None:
+        """Remember an intent before it is committed: afterwards nobody may know whether it was."""
+        self._held[intent.decision.id] = intent
+
+    def drop(self, decision_id: DecisionId) -> None:
+        """The intent is surely not in the journal."""
+        self._held.pop(decision_id, None)
+
+    def spread_soon(self, decision_id: DecisionId) -> None:
+        """Spread an intent a moment later, off the order's way."""
+        task = asyncio.get_running_loop().create_task(self._later(decision_id), name="ledger journal")
+        self._soon.add(task)
+        task.add_done_callback(self._soon.discard)
+
+    async def spread(self, decision_id: DecisionId) -> None:
+        """Have an intent in its tables; does nothing when it is there already. Raises LedgerUnavailable, and
+        InvariantError when a table refuses it."""
+        if decision_id not in self._held:
+            return
+        async with self._turns.setdefault(decision_id, asyncio.Lock()):
+            intent = self._held.get(decision_id)
+            if intent is not None:
+                await self._move(intent)
+                del self._held[decision_id]
+        self._turns.pop(decision_id, None)
+
+    async def spread_signal(self, signal_id: SignalId) -> None:
+        """Have the intents of a listing in their tables. Errors as in `spread`."""
+        for intent in [held for held in self._held.values() if held.decision.cause.listing_signal_id == signal_id]:
+            await self.spread(intent.decision.id)
+
+    async def spread_account(self, account_id: AccountId) -> None:
+        """Spread everything that an account has in the journal. Errors as in `spread`."""
+        rows = await self._database.fetch(
+            "SELECT document FROM intent_journal WHERE account_id = $1 ORDER BY created_at, decision_id", account_id
+        )
+        for row in rows:
+            try:
+                intent = intent_from(row["document"])
+            except msgspec.MsgspecError as error:
+                raise InvariantError(f"intent_journal holds what this version cannot read: {error}") from error
+            await self._move(intent)
+
+    async def close(self) -> None:
+        """Spread what this process still holds, as far as the ledger lets it; the rest waits for the next engine."""
+        for decision_id in list(self._held):
+            try:
+                await self.spread(DecisionId(decision_id))
+            except (LedgerUnavailable, InvariantError) as error:
+                _log.warning("intent %s stays in the journal for the next engine: %s", decision_id, error)
+                return
+
+    async def _later(self, decision_id: DecisionId) -> None:
+        await asyncio.sleep(SOON_S)
+        try:
+            await self.spread(decision_id)
+        except LedgerUnavailable as error:
+            _log.warning("intent %s waits in the journal: %s", decision_id, error)
+        except InvariantError as error:
+            _log.error("intent %s cannot be spread over its tables: %s", decision_id, error)
+
+    async def _move(self, intent: Intent) -> None:
+        try:
+            await self._database.fetch(SPREAD, *spread_arguments(intent))
+        except ConflictError as error:
+            raise InvariantError(f"intent {intent.decision.id} contradicts what is stored: {error}") from error
