@@ -236,7 +236,7 @@ class Story:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(STEPS, max_size=30))
-@example([*[Listing(())] * 2, Pause(0.002), *[Listing(())] * 2, Pause(0.024), *SPEND_FORGOTTEN])
+@example([*[Listing(())] * 2, Pause(0.002), *[Listing(())] * 2, Pause(0.012), Pause(0.012), *SPEND_FORGOTTEN])
 def test_p1_no_interleaving_breaks_a_promise(steps: list[Step]) -> None:
     _play(steps)
 
