@@ -35,7 +35,7 @@ class Rest(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by type
 
 
-class Feed(picows.WSListener):  # type: ignore[misc]  # picows has no types
+class Feed(picows.WSListener):
     """Watches all mini-tickers and orders every symbol that it has not seen before."""
 
     def __init__(self, client: "Client") -> None:

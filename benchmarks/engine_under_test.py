@@ -55,9 +55,7 @@ class EngineUnderTest:
             "--order-style", "market", "--take-profit", "none", "--time-limit-s", "none",
         )  # fmt: skip
         log = (self._folder / "engine.log").open("wb")
-        self._process = await asyncio.create_subprocess_exec(
-            _SIGNALBOX, "engine", env=self._environment, stderr=log
-        )
+        self._process = await asyncio.create_subprocess_exec(_SIGNALBOX, "engine", env=self._environment, stderr=log)
         await self._command("run", "start", "bench", "bench")
         return self._server.url("bench")
 

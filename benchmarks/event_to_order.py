@@ -25,7 +25,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
-
 from benchmarks.engine_under_test import EngineUnderTest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +63,9 @@ class Exchange:
 
     async def event_to_order_us(self, symbol: str) -> float:
         """Let one listing open with an immediate push; microseconds from its write to the order's arrival."""
-        await self.ask("POST", "/control/listings", json={"symbol": symbol, "announced": False, "path": "flat", "push_now": True})
+        await self.ask(
+            "POST", "/control/listings", json={"symbol": symbol, "announced": False, "path": "flat", "push_now": True}
+        )
         query = "?" + urlencode({"symbol": symbol})
         deadline = asyncio.get_running_loop().time() + ORDER_TIMEOUT_S
         while not (requests := (await self.ask("GET", "/control/orders" + query))["requests"]):
@@ -73,7 +74,7 @@ class Exchange:
             await asyncio.sleep(0.01)
         frames = (await self.ask("GET", "/control/events" + query))["first_frames"]
         written = min(frame["monotonic_ns"] for frame in frames)
-        return (requests[0]["arrived_ns"] - written) / 1000
+        return float(requests[0]["arrived_ns"] - written) / 1000
 
     async def stop(self) -> None:
         """End the process."""

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from tests.property.domain.generators import exit_plans, positive, quick
 from tests.unit.domain.examples import NOW, position
 
-from signalbox.domain.decisions import ExitRule
-from signalbox.domain.positions import ExitPlan
+from signalbox.domain.positions import ExitPlan, ExitRule
 from signalbox.domain.strategies.exits import ExitInputs, decide_exit
 
 

@@ -7,10 +7,9 @@ from uuid import UUID
 
 from signalbox.control.stories import Facts, StepKind, Story, story
 from signalbox.domain.decisions import Verdict
-from signalbox.domain.positions import ExitRule
 from signalbox.domain.ids import DecisionId, OrderId, PositionId, SignalId
 from signalbox.domain.orders import Mode, OrderStatus, OrderType, Purpose, Side
-from signalbox.domain.positions import ExitPlan
+from signalbox.domain.positions import ExitPlan, ExitRule
 from signalbox.domain.risk.checks import CheckKind, CheckVerdict, RiskCheck
 from signalbox.domain.signals import Confidence, DetectionSource
 from signalbox.ledger.queries.listings import SignalRow

@@ -7,9 +7,10 @@ import pytest
 from tests.unit.domain import examples
 
 from signalbox.domain.configuration import Strategy
-from signalbox.domain.decisions import Cause, Decision, ExitRule, Intent, Verdict
+from signalbox.domain.decisions import Cause, Decision, Intent, Verdict
 from signalbox.domain.errors import InvariantError
 from signalbox.domain.ids import DecisionId, PositionId, SignalId
+from signalbox.domain.positions import ExitRule
 
 SIGNAL = SignalId(UUID(int=3))
 

@@ -6,8 +6,7 @@ from decimal import Decimal
 import pytest
 from tests.unit.domain.examples import NOW, instrument, position
 
-from signalbox.domain.decisions import ExitRule
-from signalbox.domain.positions import ExitPlan
+from signalbox.domain.positions import ExitPlan, ExitRule
 from signalbox.domain.risk.checks import CheckVerdict
 from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, decide_exit, exit_quantity
 
