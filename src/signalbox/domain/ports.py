@@ -107,6 +107,10 @@ class FeedIntervals(Struct, frozen=True, kw_only=True):
     ticker_s: float = 1.0
 
 
+ENGINE = "engine"
+"""The component whose health also says `started_at` and `mexc_connected`: the ledger keeps them in system_status."""
+
+
 class EventSink(Protocol):
     """Where things worth telling go: system_events, alerts, logs. Never blocks and never raises."""
 

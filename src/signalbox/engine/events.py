@@ -61,6 +61,10 @@ class EventJournal:
         self._states[component] = _Health(component, values)
         self._written_later()
 
+    def is_running(self, component: str) -> bool:
+        """Whether a component was last heard of as running."""
+        return self._health.get(component) == "running"
+
     async def run(self) -> None:
         """Write what waits, events first and oldest first, until cancelled. A ledger that is away is waited for; an
         entry that the ledger refuses is dropped, so that it holds up nobody."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from signalbox.domain.backoff import backoff
 from signalbox.domain.errors import LedgerUnavailable, SignalboxError
+from signalbox.domain.ports import ENGINE
 from signalbox.domain.runs import Run, RunStatus
 from signalbox.engine.account import EngineParts
 from signalbox.engine.events import EventJournal
@@ -33,6 +34,7 @@ class Engine:
         self._journal = journal
         self._wake = asyncio.Event()
         self._system_turn = asyncio.Lock()
+        self._started_at = parts.clock.now()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then shut down in order. Raises only what nobody can continue from."""
@@ -50,7 +52,7 @@ class Engine:
             await self._runs.shut_down()
             await self._service.shut_down()
             self._journal.event("info", "system", "engine stopped", holder=self._parts.holder)
-            self._journal.health("engine", "stopped")
+            self._journal.health(ENGINE, "stopped", started_at=self._started_at, mexc_connected=False)
             await self._journal.drain(timeout_s=2.0)
             journal.cancel()
 
@@ -111,7 +113,14 @@ class Engine:
         await self._parts.ledger.heartbeat(self._runs.alive, self._parts.clock.now())
         await self._service.reload_settings()
         await self._service.take_test_listings()
-        self._journal.health("engine", "running", runs=len(self._runs.alive), accounts=len(self._service.accounts))
+        self._journal.health(
+            ENGINE,
+            "running",
+            runs=len(self._runs.alive),
+            accounts=len(self._service.accounts),
+            started_at=self._started_at,
+            mexc_connected=self._journal.is_running("feed.websocket"),
+        )
 
     async def _act_on(self, run: Run) -> None:
         if self._runs.takes_care_of(run):

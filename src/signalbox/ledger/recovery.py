@@ -97,10 +97,11 @@ class Recovery:
         )
 
     async def decided_symbols(self, account_id: AccountId, since: datetime) -> frozenset[str]:
-        """Symbols of listings that this account decided on since then."""
+        """Symbols of listings that this account decided on since then, injected test listings left out."""
         rows = await self._database.fetch(
             "SELECT DISTINCT s.symbol FROM strategy_decisions d JOIN listing_signals s ON s.id = d.listing_signal_id"
-            ' WHERE d.account_id = $1 AND d."timestamp" >= $2',
+            ' WHERE d.account_id = $1 AND d."timestamp" >= $2'
+            " AND s.detection_source <> 'test_injection'",
             account_id,
             since,
         )

@@ -234,3 +234,22 @@ async def test_an_account_owned_twice_is_given_back_at_once(ledger: EngineLedger
     await ledger.disown(ACCOUNT)
     async with another_engine(world_url) as second:
         assert await second.own(ACCOUNT, "second") == fence + 2
+
+
+async def test_what_the_engine_says_of_itself_is_the_system_status(ledger: EngineLedger, sql: Connection) -> None:
+    await ledger.commit(entry("ALPHAUSDT"))
+    await spread(ledger)
+    details = {"started_at": "2026-11-21T08:00:00Z", "mexc_connected": True, "runs": 1}
+    await ledger.record_health("engine", "running", NOW, details)
+    row = await sql.fetchrow("SELECT started_at, mexc_connected, last_mexc_check, last_event_time FROM system_status")
+    assert row is not None
+    assert tuple(row) == (NOW.replace(hour=8, minute=0, second=0, microsecond=0), True, NOW, NOW)
+    await ledger.record_health("feed", "running", NOW + timedelta(seconds=1), {"mexc_connected": False})
+    assert await sql.fetchval("SELECT mexc_connected FROM system_status")
+
+
+async def test_an_injected_listing_does_not_hide_a_real_one(ledger: EngineLedger, sql: Connection) -> None:
+    await ledger.commit(entry("ALPHAUSDT"))
+    await spread(ledger)
+    await sql.execute("UPDATE listing_signals SET detection_source = 'test_injection'")
+    assert await ledger.decided_symbols(ACCOUNT, NOW - timedelta(minutes=1)) == frozenset()
