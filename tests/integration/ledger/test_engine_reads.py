@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 from tests.integration.ledger.conftest import Connection, spread
 from tests.integration.ledger.world import ACCOUNT, CONFIGURATION, FENCE, NOW, RUN, configuration, entry, new_id
 
@@ -248,8 +249,10 @@ async def test_what_the_engine_says_of_itself_is_the_system_status(ledger: Engin
     assert await sql.fetchval("SELECT mexc_connected FROM system_status")
 
 
-async def test_an_injected_listing_does_not_hide_a_real_one(ledger: EngineLedger, sql: Connection) -> None:
-    await ledger.commit(entry("ALPHAUSDT"))
+async def test_an_injected_listing_does_not_hide_a_real_one(ledger: EngineLedger) -> None:
+    intent = entry("ALPHAUSDT")
+    assert intent.signal is not None
+    injected = structs.replace(intent.signal, detection_source=DetectionSource.TEST_INJECTION)
+    await ledger.commit(structs.replace(intent, signal=injected))
     await spread(ledger)
-    await sql.execute("UPDATE listing_signals SET detection_source = 'test_injection'")
     assert await ledger.decided_symbols(ACCOUNT, NOW - timedelta(minutes=1)) == frozenset()
