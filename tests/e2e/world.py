@@ -123,6 +123,12 @@ class World:
             requests = (await answer.json())["requests"]
         return [request for request in requests if symbol in (None, request["symbol"])]
 
+    async def exchange_orders(self) -> list[dict[str, Any]]:
+        """Every order that the exchange took, as it stands there."""
+        async with self._session.get(f"{self.exchange.rest_url}/control/orders") as answer:
+            orders: list[dict[str, Any]] = (await answer.json())["orders"]
+        return orders
+
     async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """Rows of the ledger, read by a connection of our own."""
         connection = await asyncpg.connect(self.database_url)

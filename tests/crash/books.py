@@ -1,0 +1,112 @@
+"""The exchange's books beside the ledger's: every difference is a sentence."""
+
+import hashlib
+import hmac
+from collections import Counter, defaultdict
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+from tests.e2e.world import World
+from yarl import URL
+
+from signalbox.engine.clock import SystemClock
+
+ZERO = Decimal(0)
+FIRST_BALANCE = Decimal(10_000)
+
+
+async def differences(world: World) -> list[str]:
+    """What does not agree, as sentences; nothing when all is as it should be."""
+    found = [*await _orders_differ(world), *await _balances_differ(world), *await _left_open(world)]
+    if "Every row is as it was written" not in await world.command("audit", "verify"):
+        found.append("the chain does not verify")
+    return found
+
+
+async def _orders_differ(world: World) -> list[str]:
+    requests = {request["client_order_id"]: request for request in await world.sent_orders()}
+    taken = {order["clientOrderId"]: order for order in await world.exchange_orders()}
+    known = {row["client_order_id"]: row for row in await world.rows("SELECT * FROM trade_orders")}
+    found = []
+    arrivals = Counter(request["client_order_id"] for request in await world.sent_orders())
+    found += [f"{name} was sent {times} times" for name, times in arrivals.items() if times > 1]
+    found += [f"the exchange received {name}, the ledger does not have it" for name in requests.keys() - known.keys()]
+    for name, row in known.items():
+        order = taken.get(name)
+        if (row["submitted_at"] is not None) != (name in requests):
+            found.append(f"{name} is {row['status']} in the ledger; received by the exchange: {name in requests}")
+        executed = Decimal(order["executedQty"]) if order else ZERO
+        if (row["executed_quantity"] or ZERO) != executed:
+            found.append(f"{name}: {row['executed_quantity']} in the ledger, {executed} at the exchange")
+        if (row["status"] == "filled") != (executed > 0):
+            found.append(f"{name} is {row['status']} and {executed} of it was executed")
+    bought = Counter(
+        order["symbol"] for order in taken.values() if order["side"] == "BUY" and Decimal(order["executedQty"]) > 0
+    )
+    found += [f"{symbol} was bought {times} times" for symbol, times in bought.items() if times > 1]
+    return found
+
+
+async def _balances_differ(world: World) -> list[str]:
+    balances = await _balances(world)
+    flows: dict[str, Decimal] = defaultdict(Decimal)
+    for fill in await world.rows("SELECT * FROM fills"):
+        sign = 1 if fill["side"] == "buy" else -1
+        flows[fill["symbol"].removesuffix("USDT")] += sign * fill["quantity"]
+        flows["USDT"] -= sign * fill["quote_quantity"]
+        flows[fill["fee_asset"]] -= fill["fee"]
+    flows["USDT"] += FIRST_BALANCE
+    found = [
+        f"{asset}: {balances.get(asset, ZERO)} at the exchange, {flow} by the ledger's fills"
+        for asset, flow in flows.items()
+        if balances.get(asset, ZERO) != flow
+    ]
+    held = {row["symbol"]: row["held"] for row in await world.rows(_HELD)}
+    for symbol, quantity in held.items():
+        if quantity != balances.get(symbol.removesuffix("USDT"), ZERO):
+            found.append(f"{symbol}: the ledger's positions hold {quantity}, the exchange says otherwise")
+    return found
+
+
+_HELD = "SELECT symbol, sum(quantity) AS held FROM positions GROUP BY symbol"
+
+
+async def _left_open(world: World) -> list[str]:
+    found = []
+    for what, query in {
+        "orders without an end": "SELECT count(*) FROM trade_orders WHERE status IN ('pending', 'submitted')",
+        "orders whose outcome is unknown": "SELECT count(*) FROM trade_orders WHERE unknown_since IS NOT NULL",
+        "intents in the journal": "SELECT count(*) FROM intent_journal",
+        "held reservations": "SELECT count(*) FROM reservations WHERE state = 'held'",
+        "open positions": "SELECT count(*) FROM positions WHERE status = 'open'",
+        "sent orders without a log entry": "SELECT count(*) FROM trade_orders o WHERE submitted_at IS NOT NULL"
+        " AND (SELECT count(*) FROM trade_logs l WHERE l.order_id = o.id) <> 1",
+        "bought decisions whose reservation is not what they spent": _SPENT_OTHERWISE,
+    }.items():
+        count = await world.value(query)
+        if count:
+            found.append(f"{count} {what}")
+    return found
+
+
+_SPENT_OTHERWISE = """
+SELECT count(*) FROM reservations r JOIN (
+    SELECT o.decision_id, sum(f.quote_quantity + f.fee) AS spent FROM fills f JOIN trade_orders o ON o.id = f.order_id
+    WHERE o.purpose = 'entry' GROUP BY o.decision_id
+) b USING (decision_id) WHERE r.settled_amount IS DISTINCT FROM b.spent
+"""
+
+
+async def _balances(world: World) -> dict[str, Decimal]:
+    account = world.exchange.accounts[0]
+    query = f"recvWindow=5000&timestamp={int(SystemClock().now().timestamp() * 1000)}"
+    signature = hmac.new(str(account["secret"]).encode(), query.encode(), hashlib.sha256).hexdigest()
+    url = URL(f"{world.exchange.rest_url}/api/v3/account?{query}&signature={signature}", encoded=True)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(url, headers={"X-MEXC-APIKEY": str(account["api_key"])}) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+        body: dict[str, Any] = await answer.json()
+    return {entry["asset"]: Decimal(entry["free"]) + Decimal(entry["locked"]) for entry in body["balances"]}
