@@ -88,9 +88,11 @@ class IntentCommitter:
             await transaction.start()
             await self._run(connection, _JOURNAL, [intent])
             await transaction.rollback()
-        except CONNECTION_ERRORS as error:
+        except BaseException as error:  # also when cancelled: a transaction left open would swallow later commits
             self._hot.lost(connection, error)
-            raise unavailable(error) from error
+            if isinstance(error, (*CONNECTION_ERRORS, asyncpg.PostgresError)):
+                raise unavailable(error) from error
+            raise
         finally:
             self._busy = False
             if self._waiting:

@@ -179,6 +179,29 @@ async def test_a_rehearsal_leaves_nothing_behind_and_disturbs_nothing(world_url:
         await hot.close()
 
 
+async def test_a_rehearsal_that_is_given_up_leaves_no_open_transaction(world_url: str, sql: Connection) -> None:
+    """Else the next commits would be part of it: told as inserted, sent, and never durable."""
+    back = asyncio.Event()
+    hot = HotConnection(fixed_url(world_url), on_change=lambda is_open: back.set() if is_open else back.clear())
+    await hot.open()
+    writer = IntentCommitter(hot)
+    try:
+        async with sql.transaction():
+            await sql.execute("LOCK TABLE intent_journal")
+            rehearsal = asyncio.create_task(writer.rehearse(entry("ALPHAUSDT")))
+            await someone_waits_for_a_lock(sql)
+            rehearsal.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await rehearsal
+        await asyncio.wait_for(back.wait(), 10)
+        intent = entry("BETAUSDT")
+        assert await writer.commit(intent) is IntentResult.INSERTED
+        assert await sql.fetchval("SELECT array_agg(decision_id) FROM intent_journal") == [intent.decision.id]
+    finally:
+        await writer.close()
+        await hot.close()
+
+
 async def test_commits_are_refused_at_once_while_the_ledger_is_away(world_url: str) -> None:
     urls = [world_url]
 
