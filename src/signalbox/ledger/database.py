@@ -22,6 +22,11 @@ from signalbox.ledger.connecting import (
 CONNECTIONS_MAX = 4
 ACQUIRE_TIMEOUT_S = 10.0
 
+_PASSING = (
+    asyncpg.TransactionRollbackError,  # deadlocks: the transaction was taken back and may be repeated
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that has not been promoted yet
+)
+
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _decode = msgspec.json.Decoder().decode
 
@@ -34,7 +39,8 @@ def json_text(value: Any) -> str:
 
 
 class Database:
-    """A pool whose errors are ours: LedgerUnavailable, ConflictError (a unique key), InvariantError (another rule)."""
+    """A pool whose errors are ours: LedgerUnavailable, ConflictError (a unique key), InvariantError (anything else that
+    the server refuses)."""
 
     def __init__(self, urls: UrlSource, purpose: str) -> None:
         self._urls = urls
@@ -78,8 +84,10 @@ class Database:
             raise unavailable(error) from error
         except asyncpg.UniqueViolationError as error:
             raise ConflictError(f"{error.table_name}: {error.detail or error}") from error
-        except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
-            raise InvariantError(f"The ledger refused a write: {error}") from error
+        except _PASSING as error:
+            raise unavailable(error) from error
+        except asyncpg.PostgresError as error:
+            raise InvariantError(f"The ledger refused a statement: {error}") from error
 
     async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         """The rows of one statement."""
