@@ -208,7 +208,7 @@ _REPRICED = frozenset({RefusalKind.ORDER_TYPE, RefusalKind.PRICE})
 def _why_not(attempt: Attempt) -> RefusalKind | None:
     """What to do something about, or None when the entry is over. A market order that ended without a fill counts as
     one that the venue does not take."""
-    if not attempt.sent or attempt.filled:
+    if attempt.filled or not (attempt.sent or attempt.refusal):
         return None
     kind = attempt.refusal.kind if attempt.refusal else RefusalKind.ORDER_TYPE
     return kind if kind in _REPEATED | _REPRICED else None

@@ -89,9 +89,9 @@ class MemoryJournal:
 class Answer(Struct, kw_only=True):
     """How the venue takes one order.
 
-    `outcome` is what `submit` answers; `taken` whether the venue has the order all the same; `filled` the part of it
-    that is executed; `open_for` how long it stays open; `seen_after` when it becomes visible to look-ups;
-    `before` runs while the order is on its way.
+    `outcome` is what `submit` answers; `sent` whether anything left the machine; `taken` whether the venue has the
+    order all the same; `filled` the part of it that is executed; `open_for` how long it stays open; `seen_after` when
+    it becomes visible to look-ups; `before` runs while the order is on its way.
     """
 
     outcome: str = "accepted"
@@ -102,6 +102,7 @@ class Answer(Struct, kw_only=True):
     kind: RefusalKind = RefusalKind.TERMINAL
     price_cap: Decimal | None = None
     retry_after_s: float | None = None
+    sent: bool = True
     before: Callable[[], Awaitable[object]] | None = None
 
 
@@ -156,10 +157,11 @@ class FakeVenue:
 
     async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
         self._inspect(order)
-        self.sent.append(order)
-        self.arrived.set()
-        stages.sent_at = self._clock.now()
         answer = self._answer(order)
+        if answer.sent:
+            self.sent.append(order)
+            self.arrived.set()
+            stages.sent_at = self._clock.now()
         number = str(len(self.sent))
         if answer.taken:
             self._take(order, answer, number)
@@ -178,6 +180,7 @@ class FakeVenue:
             response={},
             price_cap=answer.price_cap,
             retry_after_s=answer.retry_after_s,
+            sent=answer.sent,
         )
 
     def _answer(self, order: Order) -> Answer:

@@ -93,7 +93,9 @@ class MexcOrders:
     async def _send(self, order: Order, query: str | None, stages: StageTimes) -> SubmitOutcome:
         if query is None:
             kind = f"{order.order_type} with time in force {order.time_in_force or 'none'} and the size given"
-            return Rejected(code=UNSUPPORTED, message=f"MEXC has no {kind}", kind=RefusalKind.TERMINAL, response={})
+            return Rejected(
+                code=UNSUPPORTED, message=f"MEXC has no {kind}", kind=RefusalKind.TERMINAL, response={}, sent=False
+            )
 
         wait_s = self._orders.budget.wait_s(1, poll=True)
         if wait_s > 0:
@@ -281,6 +283,7 @@ def _not_sent(reason: str, retry_after_s: float) -> Rejected:
         kind=RefusalKind.THROTTLED,
         response={},
         retry_after_s=retry_after_s,
+        sent=False,
     )
 
 

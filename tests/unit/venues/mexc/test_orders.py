@@ -234,6 +234,7 @@ async def test_an_unreachable_venue_means_surely_not_sent(start: Start) -> None:
     outcome = await orders.submit(example_order(), stages)
     assert isinstance(outcome, Rejected)
     assert (outcome.code, outcome.kind, stages.sent_at) == ("NOT_SENT", RefusalKind.THROTTLED, None)
+    assert not outcome.sent
 
 
 async def test_the_orders_per_second_are_never_exceeded_and_cancels_keep_a_reserve(start: Start) -> None:
@@ -256,7 +257,7 @@ async def test_a_throttle_silences_the_next_orders(start: Start) -> None:
     assert isinstance(first, Rejected)
     assert isinstance(second, Rejected)
     assert (first.code, first.retry_after_s) == ("HTTP_429", 30)
-    assert second.code == "NOT_SENT"
+    assert (first.sent, second.sent) == (True, False)
     assert len(venue.orders) == 1
 
 
