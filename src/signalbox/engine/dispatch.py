@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
@@ -39,9 +39,15 @@ SEND_LIMIT_S = 15.0
 
 CANCEL_LIMIT_S = 2.0
 
+SEND_WITHIN = timedelta(seconds=3)
+"""The age at which an order does not go out any more. A new owner of the account takes an order for never sent that the
+venue does not know 5 s after it was made, and a venue may execute what it gets up to 1 s after the send: an engine
+that was held up between commit and send must not prove it wrong."""
+
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """How one attempt ended. Not sent: `sent` is False. Refused: `refusal`. Else `result` says what was filled."""
+    """How one attempt ended. Not sent: `sent` is False. Refused: `refusal`, by the venue, or by its adapter before
+    anything was sent. Else `result` says what was filled."""
 
     sent: bool
     refusal: Rejected | None = None
@@ -117,6 +123,9 @@ class Dispatcher:
         self._in_flight[order.id] = order
         try:
             outcome = await self._submit(order, stages)
+            if isinstance(outcome, Rejected) and not outcome.sent:
+                await self._unsent(order, outcome.code, outcome.message)
+                return Attempt(sent=False, refusal=outcome)
             await self._record(order, outcome, stages)
             if isinstance(outcome, Rejected):
                 return Attempt(sent=True, refusal=outcome)
@@ -133,8 +142,11 @@ class Dispatcher:
             return SAFETY_CONSTRAINT, limit
         if order.mode not in self._venues:
             return NO_CREDENTIALS, f"no credentials for {order.mode} orders of this account"
-        if not_after is not None and self._clock.now() > not_after:
+        now = self._clock.now()
+        if not_after is not None and now > not_after:
             return STALE, f"it was ready only after its deadline, {not_after.isoformat()}"
+        if now - order.created_at > SEND_WITHIN:
+            return STALE, f"it was ready only {(now - order.created_at).total_seconds():.1f} s after it was made"
         return None
 
     async def _submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:

@@ -72,7 +72,7 @@ class Recovery:
         self._open.clear()
 
     async def _settle_decision(self, orders: list[OpenOrder]) -> None:
-        sent, spent = False, ZERO
+        sent, spent = any(open_order.order.attempt > 1 for open_order in orders), ZERO  # the first was, then
         for open_order in sorted(orders, key=lambda open_order: open_order.order.attempt):
             if open_order.exit_plan is not None:
                 self._desk.exit_plans[open_order.order.decision_id] = open_order.exit_plan

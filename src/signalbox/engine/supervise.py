@@ -89,7 +89,7 @@ class Engine:
                 delays = backoff()
                 pause = TICK_S
                 self._journal.health("ledger", "running")
-            except LedgerUnavailable as error:
+            except SignalboxError as error:  # also what the ledger refuses: it must not stop the other accounts
                 self._journal.health("ledger", "error", reason=str(error))
                 pause = next(delays)
             with suppress(TimeoutError):

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -12,7 +13,7 @@ from tests.unit.engine.fakes import accepted, refused, unknown
 from tests.unit.engine.virtual_time import virtual_time
 from tests.unit.engine.world import START_LIMIT, STOP_LIMIT, World, world
 
-from signalbox.domain.errors import CredentialsRefused, VenueUnavailable
+from signalbox.domain.errors import CredentialsRefused, InvariantError, VenueUnavailable
 from signalbox.domain.orders import Mode, OrderStatus, Purpose, RefusalKind
 from signalbox.domain.positions import ExitPlan
 from signalbox.domain.runs import RunStatus, StopMode
@@ -362,6 +363,23 @@ async def test_a_fault_in_an_account_fails_its_run_and_the_account_is_opened_ane
         await w.running(number=2)
         assert process.account is not broken
         assert [p.symbol for p in process.account.desk.positions.values()] == ["NEWUSDT"]
+
+
+@virtual_time
+async def test_what_the_ledger_refuses_in_a_tick_does_not_end_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world() as w:
+        process = w.process()
+        run_id = await w.running()
+
+        async def refuse() -> list[Any]:
+            raise InvariantError("a stored document is not what it should be")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(process.ledger, "accounts_with_open_business", refuse)
+            await w.until(lambda: w.db.health["ledger"][0] == "error")
+            await _bought(w)
+        await w.until(lambda: w.db.health["ledger"][0] == "running")
+        assert w.status(run_id) is RunStatus.RUNNING
 
 
 @virtual_time

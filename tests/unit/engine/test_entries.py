@@ -86,6 +86,12 @@ async def _commit_late(bench: Bench) -> None:
     gate.set()
 
 
+async def _commit_slowly(bench: Bench) -> None:
+    gate = bench.ledger.hold("commit")
+    await asyncio.sleep(3.5)
+    gate.set()
+
+
 async def _follow_up_late(bench: Bench) -> None:
     gate = bench.ledger.hold("follow_up")
     await asyncio.sleep(11)
@@ -169,6 +175,28 @@ CASES = [
         rows=[(REJECTED, "NOT_OPEN_YET")] * 4,
     ),
     Case(
+        name="nothing left the machine at first",
+        answers=[refused(RefusalKind.THROTTLED, sent=False), accepted()],
+        types=[OrderType.MARKET],
+        rows=[(FAILED, "THROTTLED"), (FILLED, None)],
+        spent=SPEND,
+    ),
+    Case(
+        name="nothing ever left the machine",
+        answers=[refused(RefusalKind.THROTTLED, sent=False, retry_after_s=3.0)] * 60,
+        types=[],
+        rows=[(FAILED, "THROTTLED")] * 4,
+        trades=0,
+    ),
+    Case(
+        name="ready only when another engine may take it for never sent",
+        answers=[],
+        during=_commit_slowly,
+        types=[],
+        rows=[(FAILED, "STALE")],
+        trades=0,
+    ),
+    Case(
         name="price cap below our own highest price",
         answers=[refused(RefusalKind.PRICE, price_cap=Decimal("0.52")), accepted()],
         types=[OrderType.MARKET, OrderType.LIMIT],
@@ -177,11 +205,10 @@ CASES = [
     ),
     Case(
         name="price cap above our own highest price",
-        parameters={"max_price": Decimal("0.51")},
         answers=[refused(RefusalKind.PRICE, price_cap=Decimal("0.9")), accepted()],
         types=[OrderType.MARKET, OrderType.LIMIT],
         rows=[(REJECTED, "PRICE"), (FILLED, None)],
-        spent=_ioc_spend(Decimal("0.51")),
+        spent=_ioc_spend(Decimal("0.55")),
     ),
     Case(
         name="a venue that refuses every price is not asked for ever",

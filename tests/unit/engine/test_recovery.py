@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.unit.domain import examples
+from tests.unit.engine.fake_ledger import Fault
 from tests.unit.engine.fakes import accepted, refused, unknown
 from tests.unit.engine.virtual_time import virtual_time
 from tests.unit.engine.world import Process, World, world
@@ -101,6 +102,24 @@ async def test_p1_killed_before_the_reservation_of_a_refused_entry_ends_its_capa
         assert w.held == Decimal("25.05")
         usage = await _ready(w.process("two"))
         assert w.held == usage.spent_today == usage.exposure == ZERO
+        assert usage.orders_last_hour == 1
+
+
+@virtual_time
+async def test_p1_killed_between_two_attempts_the_first_one_counts_as_a_trade_of_its_hour() -> None:
+    async with world() as w:
+        first = w.process("one")
+        w.venue.answers = [refused(RefusalKind.NOT_OPEN_YET)]
+        await w.running(CONFIGURATION)
+        first.ledger.fail("follow_up", Fault.ANSWER_LOST)
+        first.ledger.hold("record_unsent")
+        w.feed.show("NEWUSDT")
+        await first.ledger.called["record_unsent"].wait()
+        await first.kill()
+        assert w.orders() == [OrderStatus.REJECTED, OrderStatus.PENDING]
+        usage = await _ready(w.process("two"))
+        assert w.orders() == [OrderStatus.REJECTED, FAILED]
+        assert w.held == usage.spent_today == ZERO
         assert usage.orders_last_hour == 1
 
 
