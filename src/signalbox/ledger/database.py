@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from signalbox.domain.errors import ConflictError, InvariantError
+from signalbox.domain.errors import ConfigError, ConflictError, InvariantError
 from signalbox.ledger.connecting import (
     CONNECTION_ERRORS,
     STATEMENT_TIMEOUT_S,
@@ -27,6 +27,8 @@ _PASSING = (
     asyncpg.ReadOnlySQLTransactionError,  # a standby that has not been promoted yet
 )
 
+_SCHEMA_ERRORS = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
+
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _decode = msgspec.json.Decoder().decode
 
@@ -39,8 +41,8 @@ def json_text(value: Any) -> str:
 
 
 class Database:
-    """A pool whose errors are ours: LedgerUnavailable, ConflictError (a unique key), InvariantError (anything else that
-    the server refuses)."""
+    """A pool whose errors are ours: LedgerUnavailable, ConflictError (a unique key), ConfigError (the schema of another
+    version), InvariantError (anything else that the server refuses)."""
 
     def __init__(self, urls: UrlSource, purpose: str) -> None:
         self._urls = urls
@@ -86,6 +88,11 @@ class Database:
             raise ConflictError(f"{error.table_name}: {error.detail or error}") from error
         except _PASSING as error:
             raise unavailable(error) from error
+        except _SCHEMA_ERRORS as error:
+            raise ConfigError(
+                f"The database's schema does not fit this version of Signalbox ({error});"
+                " bring it up to date with 'signalbox db upgrade'."
+            ) from error
         except asyncpg.PostgresError as error:
             raise InvariantError(f"The ledger refused a statement: {error}") from error
 

@@ -4,16 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import asyncpg
 import msgspec
 
-from signalbox.domain.errors import ConfigError, NotFoundError
+from signalbox.domain.errors import NotFoundError
 from signalbox.ledger.connecting import Connection, UrlSource
 from signalbox.ledger.database import Database
 
 T = TypeVar("T")
-
-_SCHEMA_ERRORS = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 
 
 class ReadSession:
@@ -75,14 +72,8 @@ class Sessions:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
-        try:
-            if not self._is_open:
-                await self._database.open()
-                self._is_open = True
-            async with self._database.transaction() as connection:
-                yield connection
-        except _SCHEMA_ERRORS as error:
-            raise ConfigError(
-                f"The database's schema does not fit this version of Signalbox ({error});"
-                " bring it up to date with 'signalbox db upgrade'."
-            ) from error
+        if not self._is_open:
+            await self._database.open()
+            self._is_open = True
+        async with self._database.transaction() as connection:
+            yield connection

@@ -2,7 +2,7 @@
 
 import pytest
 
-from signalbox.domain.errors import ConflictError, InvariantError, LedgerUnavailable, SignalboxError
+from signalbox.domain.errors import ConfigError, ConflictError, InvariantError, LedgerUnavailable, SignalboxError
 from signalbox.ledger.connecting import fixed_url
 from signalbox.ledger.database import Database
 
@@ -16,7 +16,7 @@ from signalbox.ledger.database import Database
         ("too_many_connections", LedgerUnavailable),
         ("unique_violation", ConflictError),
         ("check_violation", InvariantError),
-        ("undefined_table", InvariantError),
+        ("undefined_table", ConfigError),
         ("insufficient_privilege", InvariantError),
         ("raise_exception", InvariantError),
     ],
