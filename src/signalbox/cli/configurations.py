@@ -42,7 +42,7 @@ def create(
     max_concurrent_listings: Annotated[int | None, typer.Option(help="Held or in flight at once.")] = None,
     recv_window: Annotated[int | None, typer.Option(help="Milliseconds, at most 1000.")] = None,
     order_style: Annotated[OrderStyle | None, typer.Option(help="How an entry is sent.")] = None,
-    max_price: Annotated[str | None, typer.Option(help="Highest price, quote per base.")] = None,
+    max_price: Annotated[str | None, typer.Option(help="Highest price, quote per base; only with ioc_limit.")] = None,
     max_slippage: Annotated[str | None, typer.Option(help="Fraction above the reference price, 0.10 = 10 %.")] = None,
     freshness_s: Annotated[str | None, typer.Option(help="Seconds in which a listing may be traded.")] = None,
     calendar_interval_s: Annotated[str | None, typer.Option(help="Seconds between calendar polls.")] = None,

@@ -64,7 +64,7 @@ class ListingSniperParameters(Struct, frozen=True, kw_only=True, forbid_unknown_
     """What only the listing sniper needs.
 
     `max_slippage` is the fraction above the reference price that an IOC limit entry may pay; `max_price` an absolute
-    bound in quote per base. Intervals in seconds.
+    bound in quote per base, which only the style ioc_limit can keep. Intervals in seconds.
     """
 
     order_style: OrderStyle = OrderStyle.MARKET_THEN_IOC
@@ -162,6 +162,12 @@ def _check_parameters(p: ListingSniperParameters) -> None:
     )
     _require(ok=p.max_slippage >= 0, field="max_slippage", value=p.max_slippage, rule="must be 0 or more")
     _require_above_zero(p.max_price, field="max_price")
+    _require(
+        ok=p.max_price is None or p.order_style is OrderStyle.IOC_LIMIT,
+        field="max_price",
+        value=f"{p.max_price} with {p.order_style}",
+        rule=f"needs the order style {OrderStyle.IOC_LIMIT}: a market order takes any price",
+    )
     for name in ("freshness_s", "calendar_interval_s", "ticker_interval_s"):
         _require_above_zero(getattr(p, name), field=name, most=LONGEST_INTERVAL_S)
 

@@ -11,6 +11,7 @@ from tests.unit.domain import examples
 from signalbox.domain.configuration import (
     AccountSettings,
     BotConfiguration,
+    OrderStyle,
     check_configuration,
     check_settings,
     effective_mode,
@@ -26,6 +27,9 @@ REAL_SYMBOLS = ["NEWUSDT", "4USDT", "67USDT", "GOLD(PAXG)USDT", "索拉拉USDT",
 
 def test_the_examples_and_the_defaults_are_valid() -> None:
     check_configuration(examples.configuration())
+    check_configuration(
+        examples.configuration(parameters={"max_price": Decimal(2), "order_style": OrderStyle.IOC_LIMIT})
+    )
     check_settings(examples.settings())
 
 
@@ -62,6 +66,13 @@ def test_a_configuration_with_a_bad_field_is_refused(
     [
         ({"max_price": Decimal(0)}, "max_price", "0", "must be above 0"),
         ({"max_price": NAN}, "max_price", "NaN", "must be a finite number"),
+        ({"max_price": Decimal(2)}, "max_price", "2 with market_then_ioc", "needs the order style ioc_limit"),
+        (
+            {"max_price": Decimal(2), "order_style": OrderStyle.MARKET},
+            "max_price",
+            "2 with market",
+            "needs the order style ioc_limit",
+        ),
         ({"max_slippage": Decimal("-0.1")}, "max_slippage", "-0.1", "must be 0 or more"),
         ({"max_slippage": INFINITY}, "max_slippage", "Infinity", "must be a finite number"),
         ({"quote_assets": ()}, "quote_assets", "none", "at least one"),
