@@ -27,7 +27,9 @@ from signalbox.engine.sniping import Sniping
 
 __all__ = ["AccountClosed", "AccountVenues", "EngineParts", "TradingAccount", "VenueFactory"]
 
-INSTRUMENTS_REFRESH_S = 60.0
+REFRESH_S = 60.0
+"""How often the markets' rules are read anew, and the venue's clock and connections looked after."""
+
 ENTRY_GRACE_S = 1.0
 FLATTEN_LIMIT_S = 30.0
 START_LIMIT_S = 15.0
@@ -178,7 +180,7 @@ class TradingAccount:
             self._serving = True
             try:
                 self._apply_system_state(OFF)
-                self._spawn(self._refresh_instruments())
+                self._spawn(self._stay_ready())
                 self._spawn(self._recover(histories))
                 self._watch_positions()
                 await self._stop.wait()
@@ -258,10 +260,23 @@ class TradingAccount:
                 "error", "trading", f"not flat after {FLATTEN_LIMIT_S:.0f} s; still trying", symbols=symbols
             )
 
-    async def _refresh_instruments(self) -> None:
+    async def _stay_ready(self) -> None:
         while True:
-            await asyncio.sleep(INSTRUMENTS_REFRESH_S)
+            await asyncio.sleep(REFRESH_S)
             await self._load_instruments()
+            await self._warm_orders()
+
+    async def _warm_orders(self) -> None:
+        """An order is signed with the venue's time as it was last measured: no order waits for a measurement."""
+        live = self._venues.orders.get(Mode.LIVE)
+        if live is None:
+            return
+        try:
+            await asked(live.warm(), what="the venue's time")
+        except (VenueUnavailable, VenueRefused) as error:
+            self._parts.journal.health("order_connection", "degraded", reason=str(error))
+        else:
+            self._parts.journal.health("order_connection", "running")
 
     async def _load_instruments(self) -> None:
         """The venue's list replaces ours; only a market that we hold stays known when the venue drops it."""

@@ -150,6 +150,8 @@ class FakeVenue:
         self.ahead_s = 0.0
         self.fills_error: Exception | None = None
         self.credentials_error: Exception | None = None
+        self.warmed: list[datetime] = []
+        self.warm_error: Exception | None = None
         self.cancel_hangs = False
         self.closed = False
         self.gate: Callable[[Order], str | None] | None = None
@@ -269,6 +271,9 @@ class FakeVenue:
             raise self.credentials_error
 
     async def warm(self) -> None:
+        self.warmed.append(self._clock.now())
+        if self.warm_error is not None:
+            raise self.warm_error
         await asyncio.sleep(0)
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -363,6 +364,21 @@ async def test_a_fault_in_an_account_fails_its_run_and_the_account_is_opened_ane
         await w.running(number=2)
         assert process.account is not broken
         assert [p.symbol for p in process.account.desk.positions.values()] == ["NEWUSDT"]
+
+
+@virtual_time
+async def test_while_a_run_is_live_the_venues_time_is_measured_every_minute() -> None:
+    async with world(live=True, mode=Mode.LIVE, auto_trade=True) as w:
+        w.process()
+        run_id = await w.running(examples.configuration(mode=Mode.LIVE))
+        w.venue.warm_error = VenueUnavailable("no connection")
+        await w.until(lambda: w.db.health.get("order_connection", ("", {}))[0] == "degraded", timedelta(seconds=62))
+        w.venue.warm_error = None
+        await w.until(lambda: w.db.health["order_connection"][0] == "running", timedelta(seconds=62))
+        assert w.status(run_id) is RunStatus.RUNNING
+        gaps = [after - before for before, after in pairwise(w.venue.warmed)]
+        assert len(gaps) == 2
+        assert max(gaps) < timedelta(seconds=62)
 
 
 @virtual_time
