@@ -84,7 +84,7 @@ FROM gate
 
 def _intent() -> str:
     decision = _Block(DecisionRow, strategy_decisions, _FIRST)
-    return _rows(_gate(decision["account_id"]), _SOURCE, decision)
+    return _rows(_gate(decision["account_id"]), _SOURCE, decision, known="ON CONFLICT DO NOTHING")
 
 
 def _spread() -> str:
@@ -96,11 +96,12 @@ gone AS (
 gate AS MATERIALIZED (
     SELECT CASE WHEN EXISTS (SELECT FROM gone) THEN 'inserted' ELSE 'gone' END AS result
 )"""  # noqa: S608 - placeholders only
-    return _rows(gone, "$1::text", decision)
+    return _rows(gone, "$1::text", decision, known="")
 
 
-def _rows(gate: str, source: str, decision: _Block) -> str:
-    """The rows of an intent, when `gate` lets them in."""
+def _rows(gate: str, source: str, decision: _Block, *, known: str) -> str:
+    """The rows of an intent, when `gate` lets them in. `known`: what to do when its listing was decided on already;
+    empty is an error, for an intent whose order may have been sent must not vanish."""
     signal = _Block(SignalRow, listing_signals, decision.next)
     order = _Block(OrderRow, trade_orders, signal.next)
     reservation = _Block(ReservationRow, reservations, order.next)
@@ -120,7 +121,7 @@ new_signal AS (
 new_decision AS (
     INSERT INTO strategy_decisions ({decision.columns})
     SELECT {decision.values} FROM gate WHERE result = 'inserted'
-    ON CONFLICT DO NOTHING
+    {known}
     RETURNING id
 ),
 new_order AS (

@@ -56,7 +56,7 @@ class Journal:
             intent = self._held.get(decision_id)
             if intent is not None:
                 await self._move(intent)
-                del self._held[decision_id]
+                self._held.pop(decision_id, None)
         self._turns.pop(decision_id, None)
 
     async def spread_signal(self, signal_id: SignalId) -> None:

@@ -14,8 +14,9 @@ from tests.integration.ledger.conftest import Connection, spread
 from tests.integration.ledger.watching import counts, someone_waits_for_a_lock
 from tests.integration.ledger.world import ACCOUNT, FENCE, NOW, entry, order
 
-from signalbox.domain.decisions import Intent, IntentResult
+from signalbox.domain.decisions import Intent, IntentResult, Verdict
 from signalbox.domain.errors import InvariantError, LedgerUnavailable
+from signalbox.domain.risk.checks import SkipCode
 from signalbox.ledger.connecting import fixed_url
 from signalbox.ledger.engine_ledger import EngineLedger
 from signalbox.ledger.hot_connection import HotConnection
@@ -84,6 +85,22 @@ async def test_an_intent_is_durable_as_one_row_and_spread_in_one_transaction(
         " UNION SELECT xmin::text FROM trade_orders UNION SELECT xmin::text FROM reservations"
     )
     assert len(rows) == 1
+
+
+async def test_a_journaled_intent_that_its_tables_refuse_stays_in_the_journal(
+    ledger: EngineLedger, sql: Connection
+) -> None:
+    """Its order may have been sent: it must not vanish."""
+    intent = entry("ALPHAUSDT")
+    await ledger._committer.commit(intent)
+    other = structs.replace(entry("ALPHAUSDT"), signal=intent.signal, order=None, reservation=None)
+    cause = intent.decision.cause
+    skipped = structs.replace(other.decision, cause=cause, verdict=Verdict.SKIP, skip_code=SkipCode.STALE)
+    assert await ledger.commit(structs.replace(other, decision=skipped)) is IntentResult.INSERTED
+    with pytest.raises(InvariantError, match="contradicts what is stored"):
+        await spread(ledger)
+    assert await sql.fetchval("SELECT array_agg(decision_id) FROM intent_journal") == [intent.decision.id]
+    assert (await counts(sql))["trade_orders"] == 0
 
 
 async def test_intents_that_meet_share_commits(ledger: EngineLedger, sql: Connection) -> None:
