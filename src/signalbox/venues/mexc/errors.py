@@ -20,6 +20,9 @@ EXCERPT_LENGTH: Final = 200
 UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding JSON of a stranger can raise; the last one for absurdly nested payloads."""
 
+BAN_PAUSE_S: Final = 120.0
+"""After a 418 that names no time: the shortest ban (MEXC spot docs, "LIMITS"); who goes on is banned for longer."""
+
 _LONGEST_RETRY_AFTER_S = 3 * 86_400
 _LONGEST_CODE = 20
 _LONGEST_MESSAGE = 500
@@ -72,6 +75,11 @@ def retry_after_s(response: HttpResponse) -> float | None:
     return float(min(int(text), _LONGEST_RETRY_AFTER_S))
 
 
+def pause_s(response: HttpResponse) -> float | None:
+    """The pause that an answer asks for; a ban asks for one without words."""
+    return retry_after_s(response) or (BAN_PAUSE_S if response.status == 418 else None)
+
+
 def price_cap(message: str, symbol: str) -> Decimal | None:
     """The highest price that a 30010 names: the last number that stands right before the quote asset of the pair.
 
@@ -113,7 +121,7 @@ def _rejected(
         kind=kind,
         response=response_record(response),
         price_cap=cap,
-        retry_after_s=retry_after_s(response) if kind is RefusalKind.THROTTLED else None,
+        retry_after_s=pause_s(response) if kind is RefusalKind.THROTTLED else None,
     )
 
 
@@ -137,7 +145,7 @@ def read_error(response: HttpResponse, what: str) -> SignalboxError | None:
     kind = KIND_OF_CODE.get(code)
     text = f"{what}: the venue answered {code} {message}".rstrip()
     if status in (429, 418) or kind is RefusalKind.THROTTLED:
-        return VenueThrottled(text, retry_after_s=retry_after_s(response))
+        return VenueThrottled(text, retry_after_s=pause_s(response))
     if found is None or status >= 500 or code in UNKNOWN_CODES:
         return VenueUnavailable(text)
     if kind is RefusalKind.CREDENTIALS:

@@ -12,7 +12,7 @@ from signalbox.domain.ports import Clock
 from signalbox.venues.http import AnswerUnclear, HttpResponse, RequestNotSent, header_block
 from signalbox.venues.http_pool import HttpPool
 from signalbox.venues.mexc.budget import WeightBudget
-from signalbox.venues.mexc.errors import read_error, retry_after_s
+from signalbox.venues.mexc.errors import pause_s, read_error
 
 READ_TIMEOUT_S = 5.0
 _SHORTEST_RETRY_S = 0.5
@@ -59,7 +59,7 @@ class RestReader:
 
         response = await self._try_twice(build, repeat=method == "GET")
         if response.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT):
-            self.budget.pause(retry_after_s(response) or _PAUSE_WITHOUT_ADVICE_S)
+            self.budget.pause(pause_s(response) or _PAUSE_WITHOUT_ADVICE_S)
         error = read_error(response, f"{method} {path}")
         if error is not None:
             raise error

@@ -261,6 +261,17 @@ async def test_a_throttle_silences_the_next_orders(start: Start) -> None:
     assert len(venue.orders) == 1
 
 
+async def test_a_ban_that_names_no_time_silences_orders_for_two_minutes(start: Start) -> None:
+    orders, venue = await start(answer(b"", status="418 I'm a teapot"))
+    first = await orders.submit(example_order(), StageTimes())
+    second = await orders.submit(example_order(), StageTimes())
+    assert isinstance(first, Rejected)
+    assert isinstance(second, Rejected)
+    assert (first.code, first.retry_after_s) == ("HTTP_418", 120)
+    assert second.retry_after_s == pytest.approx(120, abs=5)
+    assert len(venue.orders) == 1
+
+
 async def test_two_orders_at_once_use_two_connections(start: Start) -> None:
     both = asyncio.Event()
 
