@@ -78,7 +78,11 @@ class Runs:
         self.forget_all_on(account)
         runs = await persist(self._parts.ledger.runs_to_act_on, self._parts.journal, "the runs of a broken account")
         for run in runs:
-            if run.account_id == account.account.id:
+            if run.account_id != account.account.id:
+                continue
+            if _never_began(run):
+                await self._end(run.id, RunStatus.STOPPED, "before it began")
+            else:
                 await self._end(run.id, RunStatus.FAILED, reason)
 
     def forget_all_on(self, account: TradingAccount) -> None:
@@ -177,3 +181,8 @@ class Runs:
                 "error", "system", "the run's end was not stored", run_id=str(run_id), reason=reason
             )
         self._mine.pop(run_id, None)
+
+
+def _never_began(run: Run) -> bool:
+    """A run that was stopped before any engine took it up has nothing that could fail, unless it is to sell."""
+    return run.status is RunStatus.STOPPING and run.last_heartbeat is None and run.stop_mode is not StopMode.FLATTEN

@@ -111,10 +111,10 @@ class FakeDatabase:
         self.runs[run.id] = run
         self.notify("runs")
 
-    def request_stop(self, run_id: RunId, mode: StopMode, at: datetime) -> None:
+    def request_stop(self, run_id: RunId, mode: StopMode) -> None:
         """An operator asks a run to stop."""
         run = self.runs[run_id]
-        self.runs[run_id] = structs.replace(run, status=RunStatus.STOPPING, stop_mode=mode, last_heartbeat=at)
+        self.runs[run_id] = structs.replace(run, status=RunStatus.STOPPING, stop_mode=mode)
         self.notify("runs")
 
     def orders_of(self, purpose: Purpose) -> list[OrderRow]:

@@ -134,7 +134,7 @@ async def test_a_run_that_is_stopped_in_the_instant_it_becomes_running_is_stoppe
         gate = process.ledger.hold("set_run_status")
         run_id = w.ask_for_run()
         await process.ledger.called["set_run_status"].wait()
-        w.db.request_stop(run_id, StopMode.ENTRIES, w.clock.now())
+        w.db.request_stop(run_id, StopMode.ENTRIES)
         gate.set()
         await w.until(lambda: w.status(run_id) is RunStatus.STOPPED, within=STOP_LIMIT)
         assert not process.account.desk.run_active
@@ -335,7 +335,7 @@ async def test_shutdown_ends_in_bounded_time_while_the_ledger_is_away(moment: st
         process.ledger.away = True
         if moment == "stopping":
             (run_id,) = w.db.runs
-            w.db.request_stop(run_id, StopMode.ENTRIES, w.clock.now())
+            w.db.request_stop(run_id, StopMode.ENTRIES)
             process.engine._runs.takes_care_of(w.run_row(run_id))
             await asyncio.sleep(5)
         if moment == "broken":
@@ -488,7 +488,7 @@ async def test_a_stop_that_a_crash_interrupted_is_carried_through_by_the_next_en
         run_id = await w.running()
         await _bought(w)
         w.venue.answers = [refused(RefusalKind.TERMINAL)]
-        w.db.request_stop(run_id, StopMode.FLATTEN, w.clock.now())
+        w.db.request_stop(run_id, StopMode.FLATTEN)
         await w.until(lambda: OrderStatus.REJECTED in w.orders(Purpose.EXIT))
         await first.kill()
         w.process("two")
@@ -522,7 +522,7 @@ async def test_flatten_also_sells_what_a_recovered_entry_turns_out_to_have_bough
         await _sent(w)
         await w.until(lambda: w.orders() == [SUBMITTED])
         await first.kill()
-        w.db.request_stop(run_id, StopMode.FLATTEN, w.clock.now())
+        w.db.request_stop(run_id, StopMode.FLATTEN)
         w.process("two")
         await w.until(lambda: w.status(run_id) is RunStatus.STOPPED, within=STOP_LIMIT)
         w.venue.find_error = None
@@ -568,6 +568,17 @@ async def test_a_run_whose_account_breaks_while_it_starts_fails_and_leaves_no_ta
         await w.until(lambda: w.status(run_id) is RunStatus.FAILED)
         assert not w.feed.running.is_set()
         await w.running(number=2)
+
+
+@virtual_time
+async def test_a_run_that_was_stopped_before_its_account_failed_to_open_is_stopped_and_not_failed() -> None:
+    async with world() as w:
+        w.venues.error = VenueUnavailable("no route to host")
+        run_id = w.ask_for_run()
+        w.db.request_stop(run_id, StopMode.ENTRIES)
+        w.process()
+        await w.until(lambda: w.status(run_id) in {RunStatus.STOPPED, RunStatus.FAILED})
+        assert w.status(run_id) is RunStatus.STOPPED
 
 
 @virtual_time

@@ -170,7 +170,7 @@ class Story:
                 await asyncio.sleep(seconds)
             case Stop(mode=mode):
                 for run in [run for run in w.db.runs.values() if run.status in ACTIVE_STATUSES]:
-                    w.db.request_stop(run.id, mode, w.clock.now())
+                    w.db.request_stop(run.id, mode)
             case Start():
                 await self._start()
             case Kill(mode=mode):

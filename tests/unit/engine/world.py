@@ -111,7 +111,7 @@ class World:
 
     async def stopped(self, run_id: RunId, mode: StopMode = StopMode.ENTRIES) -> timedelta:
         """Ask for a stop; how long it took until it was visible."""
-        self.db.request_stop(run_id, mode, self.clock.now())
+        self.db.request_stop(run_id, mode)
         return await self.until(lambda: self.status(run_id) is RunStatus.STOPPED)
 
     def status(self, run_id: RunId) -> RunStatus:
