@@ -132,6 +132,8 @@ class Entries:
         except LedgerUnavailable as error:
             now = self._clock.now()
             reason = str(error)
+            what = f"the attempt before order {order.id}"  # when it can be read, the new one is there or never will be
+            await persist(lambda: self._ledger.lookup(order.decision_id), self._journal, what)
             await persist(
                 lambda: self._ledger.record_unsent(order, at=now, code=LEDGER_UNAVAILABLE, reason=reason),
                 self._journal,

@@ -98,7 +98,11 @@ class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts):
     async def own(self, account_id: AccountId, holder: str) -> int:
         """See `Ownership.own`. What an earlier engine left in the journal is in its tables afterwards."""
         fence = await self._ownership.own(account_id, holder)
-        await self._journal.spread_account(account_id)
+        try:
+            await self._journal.spread_account(account_id)
+        except BaseException:
+            await self._ownership.disown(account_id)  # nobody here serves it: another engine may
+            raise
         return fence
 
     async def disown(self, account_id: AccountId) -> None:

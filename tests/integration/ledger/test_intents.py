@@ -98,9 +98,12 @@ async def test_a_journaled_intent_that_its_tables_refuse_stays_in_the_journal(
     skipped = structs.replace(other.decision, cause=cause, verdict=Verdict.SKIP, skip_code=SkipCode.STALE)
     assert await ledger.commit(structs.replace(other, decision=skipped)) is IntentResult.INSERTED
     with pytest.raises(InvariantError, match="contradicts what is stored"):
-        await spread(ledger)
+        await ledger.own(ACCOUNT, "test")
     assert await sql.fetchval("SELECT array_agg(decision_id) FROM intent_journal") == [intent.decision.id]
     assert (await counts(sql))["trade_orders"] == 0
+    assert await sql.fetchval(
+        "SELECT pg_try_advisory_lock(hashtextextended('signalbox account ' || $1::uuid::text, 0))", ACCOUNT
+    )
 
 
 async def test_intents_that_meet_share_commits(ledger: EngineLedger, sql: Connection) -> None:
