@@ -14,6 +14,8 @@ from tests.e2e.world import World
 
 _ORDER = "/api/v3/order"
 _LONGEST_DELAY_S = 1.2
+_LATE_MS = 3_000
+"""How late look-ups may show an order: within the time for which "not found" proves nothing."""
 
 Moment = Callable[[World, random.Random, str], AbstractAsyncContextManager[None]]
 
@@ -29,7 +31,8 @@ async def before_the_commit_is_answered(world: World, _: random.Random, symbol: 
 
 @asynccontextmanager
 async def order_on_its_way(world: World, rng: random.Random, symbol: str) -> AsyncIterator[None]:
-    """The exchange takes the order only after the engine is dead."""
+    """The exchange takes the order only after the engine is dead, and does not show it to the next one at once."""
+    await world.control("settings", order_visible_after_ms=_LATE_MS)
     await _fault(world, "latency", "POST", rng.randint(200, 800))
     await world.list_now(symbol)
     await world.eventually(lambda: _known(world, symbol), f"the intent for {symbol} is durable")
@@ -105,6 +108,7 @@ async def any_instant_after_the_listing(world: World, rng: random.Random, symbol
 @asynccontextmanager
 async def any_instant(world: World, rng: random.Random, symbol: str) -> AsyncIterator[None]:
     """Somewhere in the life of a trade, on a slow exchange that loses answers."""
+    await world.control("settings", order_visible_after_ms=rng.choice((0, _LATE_MS)))
     for kind in ("latency", "answer_late", "answer_lost_after_accept", "query_blind"):
         if rng.random() < 0.4:
             await _fault(world, kind, rng.choice(("POST", "GET")), rng.randint(1, 300))

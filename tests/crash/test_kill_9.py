@@ -40,6 +40,7 @@ async def test_no_order_is_lost_doubled_or_unexplained(number: int, database_url
         await world.start_engine()
         for kill, moment in enumerate(moments):
             await world.command("run", "start", "main", "main")
+            await world.control("settings", order_visible_after_ms=0)
             async with moment(world, rng, f"K{kill}USDT"):
                 await world.kill_engine()
             await world.control("faults", clear=True)
