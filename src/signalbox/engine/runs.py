@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
-from signalbox.domain.errors import ConflictError, SignalboxError
+from signalbox.domain.errors import SignalboxError
 from signalbox.domain.ids import RunId
 from signalbox.domain.runs import Run, RunStatus, StopMode
 from signalbox.engine.account import EngineParts, TradingAccount
@@ -151,7 +151,8 @@ class Runs:
         self._parts.journal.event("warning", "system", "a run was ended by somebody else", run_id=str(run_id))
 
     async def _end(self, run_id: RunId, status: RunStatus, why: str) -> None:
-        """Write the end down, however long the ledger is away. Somebody else may have ended the run differently."""
+        """Write the end down, however long the ledger is away. Somebody else may have ended the run differently; a
+        refusal is told with the end."""
         now, failed = self._parts.clock.now(), status is RunStatus.FAILED
         try:
             await persist(
@@ -161,7 +162,7 @@ class Runs:
                 self._parts.journal,
                 f"the end of run {run_id}",
             )
-        except ConflictError as error:
+        except SignalboxError as error:  # what the ledger refuses must not end the other accounts' work
             why = f"{why} ({error})"
         self._mine.pop(run_id, None)
         self._ended.add(run_id)

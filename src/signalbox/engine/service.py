@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from signalbox.domain.backoff import backoff
-from signalbox.domain.errors import ConflictError, FencedOut, LedgerUnavailable
+from signalbox.domain.errors import ConflictError, FencedOut, LedgerUnavailable, SignalboxError
 from signalbox.domain.ids import AccountId
 from signalbox.domain.ports import SystemState
 from signalbox.engine.account import OFF, EngineParts, TradingAccount
@@ -111,7 +111,10 @@ class AccountService:
         if self._reasons.get(serving.account.id) != reason:
             self._reasons[serving.account.id] = reason
             self._parts.journal.event("error", "system", f"account {label} failed: {reason}")
-        await self._runs.account_broke(serving, reason)
+        try:
+            await self._runs.account_broke(serving, reason)
+        except SignalboxError as error:  # the next tick fails runs that nobody serves
+            self._parts.journal.event("error", "system", f"the runs of account {label} could not be ended: {error}")
 
     def _next_pause(self, serving: TradingAccount) -> float:
         account_id = serving.account.id

@@ -399,6 +399,43 @@ async def test_what_the_ledger_refuses_in_a_tick_does_not_end_the_engine(monkeyp
 
 
 @virtual_time
+async def test_an_account_whose_runs_cannot_be_read_when_it_breaks_does_not_end_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with world() as w:
+        process = w.process()
+        run_id = await w.running()
+
+        async def refuse() -> list[Any]:
+            raise InvariantError("a stored run is not what it should be")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(process.ledger, "runs_to_act_on", refuse)
+            process.account._spawn(_break())
+            await w.until(lambda: w.told("could not be ended"))
+        await w.until(lambda: w.status(run_id) is RunStatus.FAILED)
+        await w.running(number=2)
+
+
+@virtual_time
+async def test_a_run_whose_end_the_ledger_refuses_does_not_end_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world() as w:
+        process = w.process()
+        run_id = await w.running()
+
+        async def refuse(*_: Any, **__: Any) -> None:
+            raise InvariantError("the ledger refuses this row")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(process.ledger, "set_run_status", refuse)
+            w.db.request_stop(run_id, StopMode.ENTRIES)
+            await w.until(lambda: w.told("the ledger refuses this row"))
+        assert not process.task.done()
+        w.db.runs.pop(run_id)
+        await w.running(number=2)
+
+
+@virtual_time
 async def test_an_account_that_cannot_be_opened_fails_each_start_but_is_told_once() -> None:
     async with world() as w:
         w.process()
