@@ -63,10 +63,19 @@ class Commands(TyperGroup):
             command.help = command.help or COMMANDS[name].help
         return name, command, rest
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Read our own options; a mistake becomes one sentence."""
+        try:
+            return super().make_context(*args, **extra)
+        except typer.TyperException as error:
+            raise _misused(error) from None
+
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error of ours becomes one sentence on stderr and an exit code."""
+        """Run the command; an error of ours, or a mistaken option, becomes one sentence on stderr and an exit code."""
         try:
             return super().invoke(ctx)
+        except typer.TyperException as error:
+            raise _misused(error) from None
         except SignalboxError as error:
             raise _told([error]) from None
         except BaseExceptionGroup as group:
@@ -74,6 +83,17 @@ class Commands(TyperGroup):
             if ours is None or others is not None:
                 raise
             raise _told(list(_leaves(ours))) from None
+
+
+def _misused(error: typer.TyperException) -> Exception:
+    """The exit after a wrong option or argument was told. Asking for help by giving nothing is no mistake."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help, which is on the screen already
+        return error
+    text = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
+    context = getattr(error, "ctx", None)
+    path = "signalbox" if context is None else context.command_path
+    typer.echo(f"signalbox: {text}; '{path} --help' shows what it takes", err=True)
+    return typer.Exit(error.exit_code)
 
 
 def _told(errors: list[SignalboxError]) -> typer.Exit:

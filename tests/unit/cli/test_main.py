@@ -55,8 +55,28 @@ def test_the_version_is_printed() -> None:
     assert result.output.startswith("signalbox ")
 
 
-def test_an_unknown_command_is_a_usage_error() -> None:
-    assert runner.invoke(entry.app, ["lstings"]).exit_code == ExitCode.USAGE
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("lstings",), "No such command 'lstings'"),
+        (("--verbose",), "No such option: --verbose"),
+        (("run", "strat"), "No such command 'strat'"),
+        (("config", "create", "x", "--symbols", "A"), "No such option: --symbols (Possible options: --"),
+        (
+            ("account", "add", "x", "--venue", "y"),
+            "Invalid value for '--venue': 'y' is not one of 'mexc', 'hyperliquid'",
+        ),
+        (("kill-switch", "on"), "Missing option '--reason' / '-r'"),
+        (("simulator", "mexc", "--port", "99999"), "less than or equal to 65535"),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_sentence(arguments: tuple[str, ...], told: str) -> None:
+    result = runner.invoke(entry.app, list(arguments))
+    assert result.exit_code == ExitCode.USAGE
+    assert result.output.startswith("signalbox: ")
+    assert told in result.output
+    assert result.output.endswith("--help' shows what it takes\n")
+    assert result.output.count("\n") == 1
 
 
 @pytest.mark.parametrize(
