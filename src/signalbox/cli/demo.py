@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -47,7 +48,7 @@ def demo(
         show = Demo(settings, database, seed=seed, once=once, live=out.is_terminal and not plain)
         code = asyncio.run(show.run())
     if code is ExitCode.OK and database.server is not None:
-        out.print(f"Look at it again: SIGNALBOX_DATABASE_NAME={DEMO_DATABASE} signalbox trades")
+        out.print(f"Look at it again: SIGNALBOX_DATABASE_NAME={DEMO_DATABASE} {sys.argv[0]} trades", soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -140,7 +141,7 @@ class Demo:
             stories=self._stories,
             audit=self._audit,
         )
-        live.update(frame(screen), refresh=True)
+        live.update(frame(screen, width=self._out.width, height=self._out.height), refresh=True)
 
     def _summary(self) -> None:
         """What happened, on the ordinary screen."""

@@ -86,7 +86,7 @@ async def latest_stories(control: Control, account: str, *, limit: int = 10) -> 
                     if (row := await trades.decision_row(session, cause)) is not None
                 },
             )
-            found.append(story(facts))
+            found.append(story(facts, control.clock.now()))
         return found
 
 
@@ -95,12 +95,13 @@ def _position_id(decision: DecisionRow) -> PositionId:
     return PositionId(decision.id)
 
 
-def story(facts: Facts) -> Story:
-    """The steps that the facts show. Pure."""
+def story(facts: Facts, now: datetime) -> Story:
+    """The steps that the facts show at the instant `now`. Pure."""
     steps = [_detected(facts.signal)]
     if facts.decision is not None:
         steps.append(_decided(facts.decision))
-    steps += _entry_steps(facts)
+    over = _is_over(facts, now)
+    steps += _entry_steps(facts, over=over)
     held = facts.position
     if held is not None:
         if held.status == "open" and not any(order.status is OrderStatus.FILLED for order in facts.exits):
@@ -112,21 +113,23 @@ def story(facts: Facts) -> Story:
         symbol=facts.signal.symbol,
         steps=steps,
         closed=held is not None and held.status == "closed",
-        over=_is_over(facts),
+        over=over,
         facts=facts,
     )
 
 
-def _is_over(facts: Facts) -> bool:
+def _is_over(facts: Facts, now: datetime) -> bool:
+    """An order that the exchange refused may be tried again for as long as the listing is fresh."""
     if facts.decision is None:
         return False
     if facts.decision.decision is Verdict.SKIP:
         return True
     if facts.position is not None:
         return facts.position.status == "closed"
-    return bool(facts.entries) and all(
+    refused = bool(facts.entries) and all(
         order.status in {OrderStatus.REJECTED, OrderStatus.FAILED} for order in facts.entries
     )
+    return refused and (facts.entries[-1].submitted_at is None or now > facts.signal.freshness_deadline)
 
 
 def _detected(signal: SignalRow) -> Step:
@@ -168,7 +171,7 @@ def checks_text(checks: list[RiskCheck]) -> str:
     return f"{len(checks)} checks, {parts}"
 
 
-def _entry_steps(facts: Facts) -> list[Step]:
+def _entry_steps(facts: Facts, *, over: bool) -> list[Step]:
     sent = [order for order in facts.entries if order.submitted_at is not None]
     steps = []
     if sent and facts.entry_stages is not None:
@@ -177,7 +180,11 @@ def _entry_steps(facts: Facts) -> list[Step]:
     last = facts.entries[-1] if facts.entries else None
     if last is not None and last.status in {OrderStatus.REJECTED, OrderStatus.FAILED}:
         reason = " ".join(part for part in (last.error_code, last.error_reason) if part)
-        steps.append(Step(kind=StepKind.REFUSED, text=f"nothing bought: {reason}", at=last.completed_at))
+        steps.append(
+            Step(
+                kind=StepKind.REFUSED, text=f"nothing bought{'' if over else ' so far'}: {reason}", at=last.completed_at
+            )
+        )
     return steps
 
 

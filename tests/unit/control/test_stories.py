@@ -44,6 +44,9 @@ def signal(**changes: Any) -> SignalRow:
     return SignalRow(**(fields | changes))
 
 
+LATER = ms(60_000)
+
+
 def risk(verdict: CheckVerdict, name: str = "x", **changes: Any) -> RiskCheck:
     fields: dict[str, Any] = {"kind": CheckKind.LIMIT, "limit": None, "value": None, "message": "m"}
     return RiskCheck(name=name, verdict=verdict, **(fields | changes))
@@ -112,7 +115,7 @@ def position(**changes: Any) -> PositionRow:
     return PositionRow(**(fields | changes))
 
 
-def told(**changes: Any) -> Story:
+def told(*, now: datetime = LATER, **changes: Any) -> Story:
     fields: dict[str, Any] = {
         "signal": signal(),
         "decision": decision(),
@@ -129,7 +132,7 @@ def told(**changes: Any) -> Story:
         "exits": [],
         "exit_decisions": {},
     }
-    return story(Facts(**(fields | changes)))
+    return story(Facts(**(fields | changes)), now)
 
 
 def text(told_story: Story, kind: StepKind) -> str:
@@ -181,6 +184,16 @@ def test_refused_attempts_before_the_good_one_are_counted() -> None:
     refused = trade(status=OrderStatus.REJECTED, error_code="30001", error_reason="not open", executed_quote=None)
     sent = told(entries=[refused, trade(attempt=2, submitted_at=ms(210))])
     assert text(sent, StepKind.SENT).endswith("; 1 earlier attempt refused (30001)")
+
+
+def test_a_refused_listing_is_not_over_while_it_is_fresh() -> None:
+    refused = trade(status=OrderStatus.REJECTED, error_code="30001", error_reason="not open", executed_quote=None)
+    fresh = told(entries=[refused], position=None, now=ms(5_000))
+    assert not fresh.over
+    assert text(fresh, StepKind.REFUSED) == "nothing bought so far: 30001 not open"
+    stale = told(entries=[refused], position=None, now=ms(10_004))
+    assert stale.over
+    assert text(stale, StepKind.REFUSED) == "nothing bought: 30001 not open"
 
 
 def test_a_blocked_order_names_the_limit() -> None:
