@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -28,7 +29,7 @@ from signalbox.app.settings import Settings, child_environment
 from signalbox.control import accounts, configurations, guardrails, runs
 from signalbox.control.context import Control
 from signalbox.domain.configuration import BotConfiguration
-from signalbox.domain.errors import ConflictError, LedgerUnavailable, SignalboxError
+from signalbox.domain.errors import ConfigError, ConflictError, LedgerUnavailable, SignalboxError
 from signalbox.domain.orders import Mode
 from signalbox.domain.runs import ACTIVE_STATUSES, RunStatus, StopMode
 from signalbox.ledger import databases, migrate
@@ -76,8 +77,7 @@ def demo_database(settings: Settings) -> Iterator[OpenDatabase]:
     It stays afterwards, so that it can be looked at, and is made anew by the next demo. Raises ConflictError when
     another demo uses it.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.data_dir / "demo.lock")
+    lock = _demo_lock(settings.data_dir)
     try:
         if not lock.try_exclusive():
             raise ConflictError(
@@ -92,6 +92,17 @@ def demo_database(settings: Settings) -> Iterator[OpenDatabase]:
             yield _fresh(OpenDatabase(server.url(DEMO_DATABASE), server), server.url(MAINTENANCE_DATABASE))
     finally:
         lock.close()
+
+
+def _demo_lock(directory: Path) -> FileLock:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return FileLock(directory / "demo.lock")
+    except OSError as error:
+        raise ConfigError(
+            f"The data directory {directory} cannot be used: {error.strerror or error}."
+            " Make it writable for this user, or name another one with SIGNALBOX_DATA_DIR."
+        ) from error
 
 
 def _fresh(database: OpenDatabase, server_url: str) -> OpenDatabase:

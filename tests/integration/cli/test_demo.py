@@ -100,3 +100,15 @@ def test_two_demos_do_not_share_a_ledger(environment: dict[str, str]) -> None:
         with program("demo", environment=environment) as second:
             assert second.end() == 1
         assert any("Another demo is running" in line for line in second.errors)
+
+
+def test_a_data_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = {**environment_of(tmp_path, None), "SIGNALBOX_DATA_DIR": str(tmp_path / "file" / "data")}
+    with program("demo", "--once", environment=environment) as demo:
+        assert demo.end() == 1
+    (error,) = demo.errors
+    assert error.startswith(
+        f"signalbox: The data directory {tmp_path / 'file' / 'data'} cannot be used: Not a directory"
+    )
+    assert "SIGNALBOX_DATA_DIR" in error
