@@ -1,5 +1,6 @@
 """`signalbox db`."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag
 from signalbox.cli.output import print_json, stderr, stdout
 from signalbox.cli.session import database_of, settings_with_logging
+from signalbox.domain.errors import ConfigError
 from signalbox.ledger import migrate
 
 app = group("The database schema: upgrade, downgrade, current.", default="current")
@@ -42,6 +44,8 @@ def downgrade(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Go back to an older revision. Tables that it did not have are dropped with their rows."""
+    if not yes and not sys.stdin.isatty():
+        raise ConfigError("this deletes rows and nobody can be asked here: repeat it with --yes")
     if not yes and not typer.confirm("This deletes the rows of every table that goes. Go on?", err=True):
         raise typer.Exit(ExitCode.REFUSED)
     with database_of(settings_with_logging()) as database:

@@ -173,7 +173,7 @@ def _health_line(row: HealthRow, now: datetime) -> Text:
     return Text.assemble(
         f"{row.component_name}: ",
         cell(row.status),
-        f" since {age(row.updated_at, now)}" + (f", {reason}" if reason else ""),
+        f" ({age(row.updated_at, now)})" + (f": {reason}" if reason else ""),
     )
 
 

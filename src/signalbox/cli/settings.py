@@ -150,7 +150,9 @@ def _caps(before: dict[str, Any], texts: list[str]) -> dict[str, Any]:
 
 
 def _confirm_live(*, yes: bool) -> None:
-    if yes or load_settings().simulated_exchange or not sys.stdin.isatty():
+    if yes or load_settings().simulated_exchange:
         return
+    if not sys.stdin.isatty():
+        raise ConfigError("this lets the account send real orders and nobody can be asked here: repeat it with --yes")
     if not typer.confirm("This lets the account send real orders with real money. Go on?", err=True):
         raise typer.Exit(ExitCode.REFUSED)

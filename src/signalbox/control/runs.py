@@ -110,8 +110,10 @@ async def stop_bot(control: Control, *, account_label: str, mode: StopMode = Sto
 
 
 async def overview(control: Control, *, account_label: str | None = None, limit: int = 10) -> Overview:
-    """The state of the system and its latest runs."""
+    """The state of the system and its latest runs. Raises NotFoundError for an account that there is not."""
     async with control.sessions.read() as session:
+        if account_label is not None:
+            await accounts.account_by_label(session, account_label)
         return Overview(
             at=control.clock.now(),
             system=await status_row(session),

@@ -8,7 +8,7 @@ from msgspec import Struct
 from signalbox.control.context import Control
 from signalbox.domain.errors import ConflictError, NotFoundError
 from signalbox.domain.risk.checks import CheckVerdict, RiskCheck
-from signalbox.ledger.queries import listings, positions, trades
+from signalbox.ledger.queries import accounts, listings, positions, trades
 from signalbox.ledger.queries.listings import SignalRow
 from signalbox.ledger.queries.positions import PositionRow
 from signalbox.ledger.queries.trades import (
@@ -45,8 +45,10 @@ class TradeDetail(Struct, frozen=True, kw_only=True):
 
 
 async def list_trades(control: Control, wanted: TradeFilter) -> list[TradeRow]:
-    """Trades, newest first."""
+    """Trades, newest first. Raises NotFoundError for an account that there is not."""
     async with control.sessions.read() as session:
+        if wanted.account is not None:
+            await accounts.account_by_label(session, wanted.account)
         return await trades.list_trades(session, wanted)
 
 
@@ -79,8 +81,10 @@ async def show_trade(control: Control, text: str) -> TradeDetail:
 async def list_positions(
     control: Control, *, account: str | None = None, open_only: bool = False, limit: int = 50
 ) -> list[PositionRow]:
-    """Positions, the open ones first."""
+    """Positions, the open ones first. Raises NotFoundError for an account that there is not."""
     async with control.sessions.read() as session:
+        if account is not None:
+            await accounts.account_by_label(session, account)
         return await positions.list_positions(session, account=account, open_only=open_only, limit=limit)
 
 

@@ -98,6 +98,11 @@ def test_a_configuration_is_versioned_and_can_start_from_another(ready: Shell, t
         (("settings", "set", "main", "--max-trade-usdt", "-1"), "max_trade_usdt must be above 0, got -1"),
         (("settings", "set", "main", "--asset-cap", "ABC"), "must look like ABC=100"),
         (("settings", "show", "other"), "There is no account 'other'"),
+        (("settings", "set", "main", "--mode", "live"), "repeat it with --yes"),
+        (("db", "downgrade", "base"), "repeat it with --yes"),
+        (("run", "status", "other"), "There is no account 'other'"),
+        (("trades", "--account", "other"), "There is no account 'other'"),
+        (("positions", "--account", "other"), "There is no account 'other'"),
         (("trades", "show", "nothing"), "There is no trade 'nothing'"),
         (("trades", "--since", "soon"), "--since must be an age"),
         (("kill-switch", "off", "--reason", "x"), "off already"),
@@ -147,7 +152,9 @@ def test_settings_are_changed_with_history(ready: Shell) -> None:
     assert shown["current"]["settings"]["daily_loss_limit"] is None
     assert shown["current"]["settings"]["asset_exposure_caps"] == {"DEF": "1"}
     assert [version["settings"]["version"] for version in shown["history"]] == [3, 2, 1]
-    refused = ready.run("settings", "set", "main", "--auto-trade", "--expect-version", "1", code=ExitCode.REFUSED)
+    refused = ready.run(
+        "settings", "set", "main", "--auto-trade", "--yes", "--expect-version", "1", code=ExitCode.REFUSED
+    )
     assert "at version 3, not 1" in refused[1]
     assert "unlimited" in ready.run("settings", "show", "main")[0]
 
