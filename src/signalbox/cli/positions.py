@@ -40,7 +40,7 @@ def list_(
         decimals("realised PnL", 4),
         decimals("fees", 4, extra=True),
         Column("exit", extra=True),
-        times("opened"),
+        times("opened", extra=True),
         times("closed", extra=True),
     ]
     cells = [

@@ -134,7 +134,7 @@ def runs_table(rows: list[RunRow], now: datetime) -> Table | Text:
         Column("asks for"),
         Column("status"),
         Column("heartbeat"),
-        times("started"),
+        times("started", extra=True),
         Column("by", extra=True),
         prose("remark"),
     ]

@@ -57,20 +57,24 @@ def table(
 ) -> Table | Text:
     """A table, or the sentence `empty` when there are no rows. Cells: text, numbers, times, None, or Rich text.
 
-    `width` is the room in characters, that of stdout when None.
+    `width` is the room in characters, that of stdout when None. Where even that is too little, words are folded, but
+    never numbers, times and the first column, by which a row is named.
     """
     cells = [list(row) for row in rows]
     if not cells:
         return Text(empty)
     written = [_written(column, [row[index] for row in cells]) for index, column in enumerate(columns)]
-    kept, left_out = _fitting(written, stdout().width if width is None else width)
+    room = stdout().width if width is None else width
+    kept, left_out = _fitting(written, room)
     made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     made.caption_justify, made.caption_style = "left", FAINT
     if left_out:
         made.caption = f"not shown: {', '.join(left_out)} (widen the terminal, or --json)"
-    for one in kept:
+    cramped = sum(one.width for one in kept) > room
+    for number, one in enumerate(kept):
         right = one.column.kind is Kind.DECIMAL
-        made.add_column(one.head, justify="right" if right else "left", no_wrap=not one.column.wrap)
+        folds = one.column.wrap or (cramped and number > 0 and one.column.kind is Kind.TEXT)
+        made.add_column(one.head, justify="right" if right else "left", no_wrap=not folds, overflow="fold")
     for line in zip(*(one.cells for one in kept), strict=True):
         made.add_row(*line)
     return made

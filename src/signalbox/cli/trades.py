@@ -56,8 +56,8 @@ def list_(
         decimals("price", extra=True),
         decimals("amount", 4),
         decimals("PnL", 4),
-        Column("latency"),
-        prose("why not"),
+        Column("latency", extra=True),
+        prose("why not", extra=True),
     ]
     out = stdout()
     out.print(screen)

@@ -131,3 +131,17 @@ def test_json_keeps_every_digit_and_tells_utc(capsys: pytest.CaptureFixture[str]
         }
     ]
     assert out.err == ""
+
+
+def test_a_table_without_room_folds_words_but_never_numbers_and_names() -> None:
+    columns = [Column("id"), Column("symbol"), times("time"), decimals("amount"), Column("state")]
+    at = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+    rows = [["386dd8fc", "LUMKOLUMUSDT", at, Decimal("29.9150"), "not_applicable"]]
+    console = Console(width=56, color_system=None)
+    with console.capture() as captured:
+        console.print(table("", columns, rows, empty="", width=56))
+    text = captured.get()
+    for whole in ("386dd8fc", "29.9150", local_time(at)[11:]):
+        assert whole in text
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 56
