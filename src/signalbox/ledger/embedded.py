@@ -21,6 +21,7 @@ from typing import Self
 from urllib.parse import quote
 
 import msgspec
+import psutil
 
 from signalbox.ledger import databases
 from signalbox.ledger.deadline import Deadline, EmbeddedPostgresError
@@ -32,6 +33,7 @@ from signalbox.ledger.postgres_cluster import OWNER_ROLE, PORT, socket_path
 
 START_TIMEOUT_S = 120.0
 """Default patience with a start: creating the cluster, or crash recovery, on a slow disk."""
+_ENDING_S = 2.0
 _STOP_TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 1.0
 _STARTS_PER_CALL = 3
@@ -111,13 +113,16 @@ class EmbeddedServer:
     def close(self) -> None:
         """Stop using the server. When nobody else uses it, wait until it has stopped. May be called twice."""
         with self._mutex:
-            users, self._users, self._status = self._users, None, None
+            users, status = self._users, self._status
+            self._users = self._status = None
             if users is None:
                 return
             users.release()
             try:
                 if not self._stopped_or_used(users):
                     _log.warning("the private PostgreSQL still stops; its log: %s", self.log_file)
+                elif status is not None and self._supervisor_is_gone():
+                    _wait_until_ended(status.supervisor_pid)
             finally:
                 users.close()
 
@@ -276,3 +281,17 @@ def _accepts(status: Status) -> bool:
         except OSError:
             return False
     return True
+
+
+def _wait_until_ended(pid: int) -> None:
+    """A process gives up its locks a moment before it is gone: wait that moment, so that nothing is seen running."""
+    deadline = Deadline(_ENDING_S)
+    while _runs(pid) and deadline.pause():
+        pass
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
