@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from signalbox.domain.backoff import backoff
+
 Jitter = Callable[[], float]
 """A source of randomness: each call gives a number in [0, 1)."""
 
@@ -13,14 +15,12 @@ class Backoff:
         self._jitter = jitter
         self._first_s = first_s
         self._longest_s = longest_s
-        self._delay_s = first_s
+        self.reset()
 
     def next_s(self) -> float:
         """The pause before the next attempt, in seconds."""
-        delay = self._delay_s
-        self._delay_s = min(delay * 2, self._longest_s)
-        return delay * (1 - self._jitter() / 4)
+        return next(self._delays) * (1 - self._jitter() / 4)
 
     def reset(self) -> None:
         """An attempt succeeded: the next failure starts small again."""
-        self._delay_s = self._first_s
+        self._delays = backoff(self._first_s, self._longest_s)
