@@ -15,6 +15,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LEVELS = {"info", "warning", "error"}
 CATEGORIES = {"api", "trading", "system", "config"}
 STATUSES = {"running", "stopped", "degraded", "error"}
+SEVERITIES = {"info", "warning", "critical"}
 _ids = TimeOrderedIds()
 
 
@@ -68,6 +69,9 @@ class RecordedEvents:
     def __init__(self) -> None:
         self.events: list[tuple[str, str, str]] = []
         self.states: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.alerts: dict[tuple[str, str], tuple[str, str]] = {}
+        """The open ones: severity and message by kind and subject."""
+        self.raised: list[tuple[str, str]] = []
         self._changed = asyncio.Event()
 
     def event(self, level: str, category: str, message: str, **_details: Any) -> None:
@@ -81,6 +85,18 @@ class RecordedEvents:
         """Remember the present state."""
         assert status in STATUSES
         self.states[component] = (status, details)
+        self._changed.set()
+
+    def alert(self, kind: str, subject: str, message: str, *, severity: str = "warning", **_details: Any) -> None:
+        """Remember as open."""
+        assert severity in SEVERITIES
+        self.alerts[kind, subject] = (severity, message)
+        self.raised.append((kind, subject))
+        self._changed.set()
+
+    def resolve(self, kind: str, subject: str, reason: str) -> None:  # noqa: ARG002 - the port's signature
+        """Not open any more."""
+        self.alerts.pop((kind, subject), None)
         self._changed.set()
 
     def status(self, component: str) -> str | None:

@@ -239,3 +239,9 @@ class _Silent:
 
     def health(self, component: str, status: str, **details: Any) -> None:
         """Not kept."""
+
+    def alert(self, kind: str, subject: str, message: str, *, severity: str = "warning", **details: Any) -> None:
+        """Not kept."""
+
+    def resolve(self, kind: str, subject: str, reason: str) -> None:
+        """Not kept."""

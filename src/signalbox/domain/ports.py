@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from signalbox.domain.alerts import Alert
 from signalbox.domain.configuration import Account, AccountSettings
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.ids import AccountId, DecisionId, RunId, SignalId
@@ -117,6 +118,13 @@ class EventSink(Protocol):
     def event(self, level: str, category: str, message: str, **details: Any) -> None: ...
 
     def health(self, component: str, status: str, **details: Any) -> None: ...
+
+    def alert(self, kind: str, subject: str, message: str, *, severity: str = "warning", **details: Any) -> None:
+        """Ask an operator to look. One alert per kind and subject is open at a time; raising it again counts up.
+        `severity`: info, warning or critical. It also becomes an event."""
+
+    def resolve(self, kind: str, subject: str, reason: str) -> None:
+        """The cause of an alert is gone. Without an open alert nothing happens."""
 
 
 class IntentWriter(Protocol):
@@ -237,6 +245,13 @@ class Ledger(IntentWriter, Protocol):
     ) -> None: ...
 
     async def record_health(self, component: str, status: str, at: datetime, details: dict[str, Any]) -> None: ...
+
+    async def raise_alert(self, alert: Alert, *, actor: str) -> None:
+        """Open an alert, or count up the open one of the same kind and subject, and tell it as an event. Repeating
+        the same raise changes nothing."""
+
+    async def resolve_alert(self, kind: str, subject: str, *, reason: str, at: datetime, actor: str) -> None:
+        """End the open alert of this kind and subject, if there is one, and tell it as an event."""
 
     def changes(self) -> AsyncIterator[str]:
         """Topics that other processes notified: runs, settings, kill_switch, listings. Yields `reconnected` after the

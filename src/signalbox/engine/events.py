@@ -8,11 +8,13 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from signalbox.domain.alerts import EVENT_LEVELS, Alert, Severity
 from signalbox.domain.backoff import backoff
 from signalbox.domain.errors import LedgerUnavailable, SignalboxError
 from signalbox.domain.ports import Clock, Ledger
 
 _CAPACITY = 10_000
+_ALERTS = 1_000
 
 
 class _Event(Struct, frozen=True):
@@ -24,9 +26,20 @@ class _Health(Struct, frozen=True):
     values: dict[str, Any]
 
 
+class _Alert(Struct, frozen=True):
+    """A raise, or with `reason` the end, of an alert."""
+
+    alert: Alert
+    reason: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.alert.kind, self.alert.subject
+
+
 class EventJournal:
     """An EventSink that never blocks its callers. Events wait in memory (up to 10,000) while the ledger is away; of a
-    component's health only the newest state waits."""
+    component's health only the newest state waits, and an alert that is raised again while it waits counts up."""
 
     def __init__(self, ledger: Ledger, clock: Clock, actor: str) -> None:
         self._ledger = ledger
@@ -34,6 +47,8 @@ class EventJournal:
         self._actor = actor
         self._log = structlog.get_logger("signalbox.engine")
         self._events: deque[_Event] = deque()
+        self._alerts: deque[_Alert] = deque()
+        self._over: set[tuple[str, str]] = set()
         self._states: dict[str, _Health] = {}
         self._dropped = 0
         self._wake = asyncio.Event()
@@ -61,13 +76,39 @@ class EventJournal:
         self._states[component] = _Health(component, values)
         self._written_later()
 
+    def alert(self, kind: str, subject: str, message: str, *, severity: str = "warning", **details: Any) -> None:
+        """Log at once and queue. `severity`: info, warning or critical."""
+        level = EVENT_LEVELS[Severity(severity)]
+        getattr(self._log, level)(message, alert=kind, subject=subject, **details)
+        alert = Alert(
+            kind=kind,
+            subject=subject,
+            severity=Severity(severity),
+            message=message,
+            at=self._clock.now(),
+            details=_plain(details),
+        )
+        self._over.discard((kind, subject))
+        self._queue_alert(_Alert(alert))
+
+    def resolve(self, kind: str, subject: str, reason: str) -> None:
+        """Queue the end of an alert. Told again without a new alert in between, it costs nothing."""
+        key = (kind, subject)
+        if key in self._over:
+            return
+        if len(self._over) >= _CAPACITY:
+            self._over.clear()
+        self._over.add(key)
+        alert = Alert(kind=kind, subject=subject, severity=Severity.INFO, message=reason, at=self._clock.now())
+        self._queue_alert(_Alert(alert, reason))
+
     def is_running(self, component: str) -> bool:
         """Whether a component was last heard of as running."""
         return self._health.get(component) == "running"
 
     async def run(self) -> None:
-        """Write what waits, events first and oldest first, until cancelled. A ledger that is away is waited for; an
-        entry that the ledger refuses is dropped, so that it holds up nobody."""
+        """Write what waits, alerts before events before health, oldest first, until cancelled. A ledger that is away is
+        waited for; an entry that the ledger refuses is dropped, so that it holds up nobody."""
         delays = backoff()
         while True:
             await self._wake.wait()
@@ -93,24 +134,55 @@ class EventJournal:
         except TimeoutError:
             self._log.warning("events were not written in time", waiting=len(self._events))
 
+    def _queue_alert(self, entry: _Alert) -> None:
+        """A raise takes the place of the one that waits for the same cause. The first one of the queue is left alone:
+        it may be on its way."""
+        for index in range(len(self._alerts) - 1, 0, -1):
+            waiting = self._alerts[index]
+            if waiting.key == entry.key:
+                if waiting.reason is None and entry.reason is None:
+                    count = waiting.alert.count + entry.alert.count
+                    self._alerts[index] = _Alert(msgspec.structs.replace(entry.alert, count=count))
+                    return
+                break
+        if len(self._alerts) >= _ALERTS:
+            self._dropped += 1
+            self._log.error("too many alerts wait for the ledger; one was dropped", alert=entry.alert.kind)
+            return
+        self._alerts.append(entry)
+        self._written_later()
+
     def _written_later(self) -> None:
         self._drained.clear()
         self._wake.set()
 
-    def _next(self) -> _Event | _Health | None:
+    def _next(self) -> _Alert | _Event | _Health | None:
+        if self._alerts:
+            return self._alerts[0]
         if self._events:
             return self._events[0]
         return next(iter(self._states.values()), None)
 
-    async def _write(self, entry: _Event | _Health) -> None:
-        if isinstance(entry, _Event):
+    async def _write(self, entry: _Alert | _Event | _Health) -> None:
+        if isinstance(entry, _Alert):
+            await self._write_alert(entry)
+        elif isinstance(entry, _Event):
             await self._ledger.record_event(**entry.values)
         else:
             await self._ledger.record_health(entry.component, **entry.values)
 
-    def _forget(self, entry: _Event | _Health) -> None:
+    async def _write_alert(self, entry: _Alert) -> None:
+        alert = entry.alert
+        if entry.reason is None:
+            await self._ledger.raise_alert(alert, actor=self._actor)
+            return
+        await self._ledger.resolve_alert(alert.kind, alert.subject, reason=entry.reason, at=alert.at, actor=self._actor)
+
+    def _forget(self, entry: _Alert | _Event | _Health) -> None:
         """Unless it was dropped or replaced while it was being written."""
-        if isinstance(entry, _Event):
+        if isinstance(entry, _Alert):
+            self._alerts.popleft()
+        elif isinstance(entry, _Event):
             if self._events and self._events[0] is entry:
                 self._events.popleft()
         elif self._states.get(entry.component) is entry:

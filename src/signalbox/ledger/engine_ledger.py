@@ -12,6 +12,7 @@ from signalbox.domain.orders import Fill, Order, OrderEvidence, OrderResult, Sta
 from signalbox.domain.positions import Position
 from signalbox.domain.signals import Sighting
 from signalbox.ledger.accounts import Accounts
+from signalbox.ledger.alerts import Alerts
 from signalbox.ledger.changes import changes
 from signalbox.ledger.connecting import UrlSource
 from signalbox.ledger.database import Database
@@ -30,7 +31,7 @@ SELECT FROM strategy_decisions WHERE id = $1 UNION ALL SELECT FROM intent_journa
 """
 
 
-class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts):
+class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts, Alerts):
     """One connection for intents, one for ownership, one for changes, and a small pool for everything else.
 
     `on_change` is told whether intents can be committed, whenever that changes.

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from signalbox.domain.alerts import Alert
 from signalbox.domain.configuration import Account, AccountSettings, BotConfiguration
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.errors import ConflictError, InvariantError, LedgerUnavailable
@@ -90,6 +91,9 @@ class FakeDatabase:
         self.injected: list[Sighting] = []
         self.events: list[dict[str, Any]] = []
         self.health: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.alerts: dict[tuple[str, str], Alert] = {}
+        """The open ones by kind and subject; what ended is in `resolved_alerts`."""
+        self.resolved_alerts: list[tuple[Alert, str]] = []
         self.realised: dict[OrderId, tuple[datetime, Mode, Decimal]] = {}
         self.fences: dict[AccountId, int] = defaultdict(int)
         self.owners: dict[AccountId, FakeLedger] = {}
@@ -466,6 +470,21 @@ class FakeLedger:
     async def record_health(self, component: str, status: str, at: datetime, details: dict[str, Any]) -> None:
         fault = await self._enter("record_health")
         self.db.health[component] = (status, details)
+        await self._leave(fault)
+
+    async def raise_alert(self, alert: Alert, *, actor: str) -> None:
+        fault = await self._enter("raise_alert")
+        before = self.db.alerts.get((alert.kind, alert.subject))
+        count = alert.count + (before.count if before else 0)
+        if before is None or before.at != alert.at:
+            self.db.alerts[alert.kind, alert.subject] = structs.replace(alert, count=count)
+        await self._leave(fault)
+
+    async def resolve_alert(self, kind: str, subject: str, *, reason: str, at: datetime, actor: str) -> None:
+        fault = await self._enter("resolve_alert")
+        ended = self.db.alerts.pop((kind, subject), None)
+        if ended is not None:
+            self.db.resolved_alerts.append((ended, reason))
         await self._leave(fault)
 
     async def changes(self) -> AsyncIterator[str]:

@@ -74,12 +74,22 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.events: list[tuple[str, str, dict[str, Any]]] = []
         self.states: dict[str, str] = {}
+        self.alerts: dict[tuple[str, str], tuple[str, str]] = {}
+        """The open ones: severity and message by kind and subject."""
+        self.raised: list[tuple[str, str]] = []
 
     def event(self, level: str, category: str, message: str, **details: Any) -> None:
         self.events.append((level, message, details))
 
     def health(self, component: str, status: str, **details: Any) -> None:
         self.states[component] = status
+
+    def alert(self, kind: str, subject: str, message: str, *, severity: str = "warning", **details: Any) -> None:
+        self.alerts[kind, subject] = (severity, message)
+        self.raised.append((kind, subject))
+
+    def resolve(self, kind: str, subject: str, reason: str) -> None:
+        self.alerts.pop((kind, subject), None)
 
     def told(self, text: str) -> bool:
         """True when some event says so."""

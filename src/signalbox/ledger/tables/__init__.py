@@ -4,6 +4,7 @@ This is what the code believes; the migrations make it true, and a test compares
 and functions live in the migrations only.
 """
 
+from signalbox.ledger.tables.alerts import alerts
 from signalbox.ledger.tables.base import metadata
 from signalbox.ledger.tables.configuration import (
     account_ownership,
@@ -22,6 +23,7 @@ from signalbox.ledger.tables.trading import fills, intent_journal, positions, re
 __all__ = [
     "account_ownership",
     "accounts",
+    "alerts",
     "bot_configurations",
     "bot_health",
     "bot_runs",

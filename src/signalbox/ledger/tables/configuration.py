@@ -35,6 +35,7 @@ accounts = Table(
     moment("validated_at", null=True),
     optional("last_error"),
     moment("created_at", now=True),
+    moment("validation_asked_at", null=True, comment="When an operator last asked the engine to check the secret"),
     UniqueConstraint("venue", "label"),
     one_of("venue", "mexc", "hyperliquid"),
     one_of("environment", "local", "dev", "prod"),
