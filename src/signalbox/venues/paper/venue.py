@@ -6,6 +6,14 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from signalbox.domain.book_walk import (
+    FILL_MODEL,
+    WalkFill,
+    buy_by_quote,
+    take_quantity,
+    total_quantity,
+    total_quote,
+)
 from signalbox.domain.errors import InvariantError, VenueUnavailable
 from signalbox.domain.instruments import Instrument, InstrumentStatus
 from signalbox.domain.market import OrderBook
@@ -26,14 +34,6 @@ from signalbox.domain.orders import (
     TimeInForce,
 )
 from signalbox.domain.ports import Clock, MarketData
-from signalbox.venues.paper.book_walk import (
-    FILL_MODEL,
-    WalkFill,
-    buy_by_quote,
-    take_quantity,
-    total_quantity,
-    total_quote,
-)
 
 BOOK_DEPTH = 200
 _MOST_REMEMBERED = 10_000

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from signalbox.domain.book_walk import WalkFill, buy_by_quote, take_quantity, total_quantity, total_quote
 from signalbox.domain.instruments import Instrument, InstrumentStatus
 from signalbox.domain.market import BookLevel
 from signalbox.domain.money import step_of
 from signalbox.domain.orders import Side
-from signalbox.venues.paper.book_walk import WalkFill, buy_by_quote, take_quantity, total_quantity, total_quote
 
 
 def amounts(places: int, highest: int = 10**9) -> SearchStrategy[Decimal]:
