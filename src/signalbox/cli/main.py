@@ -32,6 +32,7 @@ COMMANDS = {
     "trades": _Entry("trades", "Trades: list, show one with every check and latency stage."),
     "positions": _Entry("positions", "Positions and their results."),
     "events": _Entry("events", "What happened, and who did it."),
+    "alerts": _Entry("alerts", "Alerts: what somebody has to look at."),
     "settings": _Entry("settings", "Guardrails of an account: show, set."),
     "kill-switch": _Entry("kill_switch", "The kill switch: on, off, status."),
     "audit": _Entry("audit", "Verify the ledger's hash chains."),

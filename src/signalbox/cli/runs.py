@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from signalbox.cli.alert_lines import quiet_lines
 from signalbox.cli.errors import ExitCode
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag, Limit
@@ -96,6 +97,7 @@ def status(
 def overview_lines(shown: Overview) -> Group:
     """The overview as a screen shows it."""
     lines = [engine_line(shown), kill_switch_line(shown.system, shown.at)]
+    lines += quiet_lines(shown.alerts)
     lines += [_health_line(row, shown.at) for row in shown.health if row.status in {"degraded", "error"}]
     return Group(*lines, runs_table(shown.runs, shown.at))
 

@@ -10,8 +10,9 @@ from rich.text import Text
 from signalbox.app.database import OpenDatabase, open_database
 from signalbox.app.operator import open_control
 from signalbox.app.settings import Settings, load_settings
+from signalbox.cli.alert_lines import head_lines
 from signalbox.cli.output import Banner, banner, stderr
-from signalbox.control import runs
+from signalbox.control import alerts, runs
 from signalbox.control.context import Control
 from signalbox.observability.logging import configure_logging
 
@@ -57,7 +58,11 @@ async def _ask(
 
 
 async def screen_banner(settings: Settings, database: OpenDatabase, control: Control) -> Text:
-    """What is at stake: the exchange is simulated, nothing is sent, or real orders may be sent."""
+    """What is at stake: the exchange is simulated, nothing is sent, or real orders may be sent. Below it the open
+    alerts that nobody has acknowledged."""
     if settings.simulated_exchange or database.is_demo:
-        return banner(Banner.SIMULATED_EXCHANGE)
-    return banner(Banner.LIVE if await runs.live_orders_possible(control) else Banner.SIMULATION)
+        kind = Banner.SIMULATED_EXCHANGE
+    else:
+        kind = Banner.LIVE if await runs.live_orders_possible(control) else Banner.SIMULATION
+    lines = [banner(kind), *head_lines(await alerts.list_alerts(control))]
+    return Text("\n").join(lines)

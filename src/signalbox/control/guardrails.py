@@ -8,12 +8,17 @@ from typing import Any
 from msgspec import Struct, structs
 
 from signalbox.control.context import Control
+from signalbox.domain.alerts import Alert, Severity
 from signalbox.domain.configuration import AccountSettings, check_settings
 from signalbox.domain.errors import ConfigError, ConflictError
 from signalbox.domain.money import plain
-from signalbox.ledger.queries import account_settings, accounts, status
+from signalbox.ledger.queries import account_settings, accounts, alerts, status
 from signalbox.ledger.queries.account_settings import SettingsVersion
 from signalbox.ledger.queries.status import StatusRow
+
+KILL_SWITCH = "kill_switch"
+EVERY_ACCOUNT = "all accounts"
+"""Kind and subject of the alert that stands while the kill switch is on."""
 
 
 class KillSwitchMode(StrEnum):
@@ -94,6 +99,17 @@ async def kill_switch_on(control: Control, *, mode: KillSwitchMode, reason: str)
         await control.record(
             session, "trading", f"kill switch on ({mode}): {reason.strip()}", level="warning", mode=mode
         )
+        await alerts.raise_alert(
+            session,
+            Alert(
+                kind=KILL_SWITCH,
+                subject=EVERY_ACCOUNT,
+                severity=Severity.CRITICAL,
+                message=f"the kill switch is on ({mode}), thrown by {control.actor}: {reason.strip()}",
+                at=control.clock.now(),
+                details={"mode": mode, "by": control.actor},
+            ),
+        )
         return await status.status_row(session)
 
 
@@ -105,6 +121,8 @@ async def kill_switch_off(control: Control, *, reason: str) -> StatusRow:
             raise ConflictError("The kill switch is off already: nothing to lift.")
         await status.lift_kill_switch(session, reason=reason.strip(), by=control.actor, at=control.clock.now())
         await control.record(session, "trading", f"kill switch off: {reason.strip()}", level="warning")
+        over = f"lifted by {control.actor}: {reason.strip()}"
+        await alerts.resolve_alert(session, KILL_SWITCH, EVERY_ACCOUNT, reason=over, at=control.clock.now())
         return await status.status_row(session)
 
 

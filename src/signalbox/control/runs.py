@@ -19,6 +19,7 @@ from signalbox.domain.ids import RunId
 from signalbox.domain.orders import Mode
 from signalbox.domain.runs import Run, RunStatus, StopMode
 from signalbox.ledger.queries import account_settings, accounts, configurations, runs
+from signalbox.ledger.queries.alerts import AlertRow, list_alerts
 from signalbox.ledger.queries.runs import RunRow
 from signalbox.ledger.queries.status import HealthRow, StatusRow, health_rows, status_row
 
@@ -35,6 +36,7 @@ class Overview(Struct, frozen=True, kw_only=True):
     system: StatusRow
     health: list[HealthRow]
     runs: list[RunRow]
+    alerts: list[AlertRow] = []
 
     @property
     def engine_is_alive(self) -> bool:
@@ -119,6 +121,7 @@ async def overview(control: Control, *, account_label: str | None = None, limit:
             system=await status_row(session),
             health=await health_rows(session),
             runs=await runs.list_runs(session, account=account_label, limit=limit),
+            alerts=await list_alerts(session),
         )
 
 

@@ -21,7 +21,9 @@ class Alerts:
         subject, message = alert.subject.replace("\x00", _NUL), alert.message.replace("\x00", _NUL)
         values = (alert.kind, subject, str(alert.severity), message, alert.details, alert.count, alert.at)
         async with self._database.transaction() as connection:
-            number = await connection.fetchval(REPEAT, *values) or await connection.fetchval(OPEN, *values)
+            number = None
+            for statement in (REPEAT, OPEN, REPEAT):  # the last one when another session opened it meanwhile
+                number = number or await connection.fetchval(statement, *values)
             if number is None:
                 return
             await add_event(

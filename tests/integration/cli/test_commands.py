@@ -169,6 +169,29 @@ def test_the_kill_switch_is_thrown_and_lifted(ready: Shell) -> None:
     assert messages == ["kill switch off: books agree", "kill switch on (cancel): odd fills"]
 
 
+def test_open_alerts_head_every_screen_until_they_are_acknowledged(ready: Shell) -> None:
+    assert "No open alert." in ready.run("alerts")[0]
+    ready.run("kill-switch", "on", "--reason", "odd fills")
+    (alert,) = ready.json("alerts")
+    assert (alert["kind"], alert["severity"], alert["count"]) == ("kill_switch", "critical", 1)
+    message = "the kill switch is on (block), thrown by ada: odd fills"
+    head = f"CRITICAL kill_switch all accounts: {message} [alerts ack {alert['id']}]"
+    for command in ("run", "trades", "positions", "events"):
+        assert ready.run(command)[0].splitlines()[1].strip() == head
+    assert ready.json("run", "status")["alerts"] == [alert]
+    assert "acknowledged" in ready.run("alerts", "ack", str(alert["id"]))[0]
+    assert "CRITICAL" not in ready.run("trades")[0]
+    assert f"alert {alert['id']} (acknowledged by ada)" in ready.run("run")[0]
+    assert "kill_switch" in ready.run("alerts", "show", str(alert["id"]))[0]
+    ready.run("kill-switch", "off", "--reason", "books agree")
+    assert ready.json("alerts") == []
+    (over,) = ready.json("alerts", "list", "--all")
+    assert over["resolution"] == "lifted by ada: books agree"
+    assert "over" in ready.run("alerts", "list", "--all")[0]
+    assert "is over since" in ready.run("alerts", "ack", str(alert["id"]), code=ExitCode.REFUSED)[1]
+    assert "There is no alert 99" in ready.run("alerts", "show", "99", code=ExitCode.REFUSED)[1]
+
+
 def test_a_test_listing_is_injected_once(ready: Shell) -> None:
     ready.run("listings", "inject", "NEWUSDT", "--listed-at", "2026-01-01T00:00:00Z")
     again = ready.run("listings", "inject", "NEWUSDT", "--listed-at", "2026-01-01T00:00:00Z", code=ExitCode.REFUSED)
