@@ -109,6 +109,22 @@ GOOD: dict[str, dict[str, str]] = {
     },
     "bot_health": {"component_name": "'feed'", "status": "'running'"},
     "equity_snapshots": {'"timestamp"': "now()", "fade_arena": "100"},
+    "listing_records": {
+        "account_id": A,
+        "listing_id": NEW,
+        "symbol": "'NEWUSDT'",
+        "listed_at": "now()",
+        "first_seen_at": "now()",
+        "first_seen_by": "'websocket'",
+    },
+    "listing_sightings": {
+        "account_id": A,
+        "listing_id": SOME,
+        "source": "'websocket'",
+        "seen_at": "now()",
+        "lag_ms": "0",
+    },
+    "venue_symbols": {"venue": "'mexc'", "symbol": "'NEWUSDT'", "first_seen_at": "now()"},
 }
 """A row of each table that is accepted; each case below changes one thing."""
 
@@ -231,6 +247,24 @@ REFUSED: list[tuple[str, dict[str, str | None], str]] = [
     ("bot_health", {"component_name": "'engine'"}, "uq_bot_health_component_name"),
     ("equity_snapshots", {"granularity": "'daily'"}, "ck_equity_snapshots_granularity"),
     ("equity_snapshots", {"fade_arena": "'NaN'"}, "ck_equity_snapshots_fade_arena_finite"),
+    ("listing_records", {"first_seen_by": "'twitter'"}, "ck_listing_records_first_seen_by"),
+    ("listing_records", {"is_test": "true"}, "ck_listing_records_test_is_injected"),
+    ("listing_records", {"outcome": "'lost'"}, "ck_listing_records_outcome"),
+    ("listing_records", {"outcome": "'missed'", "reason": "'late'"}, "ck_listing_records_missed_says_why"),
+    ("listing_records", {"reason_code": "'STALE'", "reason": "'late'"}, "ck_listing_records_missed_says_why"),
+    ("listing_records", {"reason_limit": "'max_daily_spend'"}, "ck_listing_records_limit_has_reason"),
+    ("listing_records", {"outcome": "'traded'"}, "ck_listing_records_traded_was_decided"),
+    ("listing_records", {"tradable_at": "now()"}, "ck_listing_records_proof_says_what"),
+    ("listing_records", {"best_ask": "1"}, "ck_listing_records_book_complete"),
+    ("listing_records", {"bid_after_5m": "1"}, "ck_listing_records_bids_follow_book"),
+    ("listing_records", {"quote_amount": "0"}, "ck_listing_records_quote_amount_positive"),
+    ("listing_records", {"listing_id": SOME}, "pk_listing_records"),
+    ("listing_sightings", {"source": "'market_list'"}, "ck_listing_sightings_source"),
+    ("listing_sightings", {"source": "'calendar'"}, "pk_listing_sightings"),
+    ("listing_sightings", {"lag_ms": "-0.001"}, "ck_listing_sightings_lag_ms_not_negative"),
+    ("listing_sightings", {"listing_id": NEW}, "fk_listing_sightings_record"),
+    ("venue_symbols", {"venue": "'binance'"}, "ck_venue_symbols_venue"),
+    ("venue_symbols", {"symbol": "'OLDUSDT'"}, "pk_venue_symbols"),
 ]
 
 
@@ -266,5 +300,8 @@ BESIDE = (
     insert("bot_health", component_name="'engine'"),
     insert("system_events"),
     insert("settings", account_id=SOME),
+    insert("listing_records", listing_id=SOME),
+    insert("listing_sightings", source="'calendar'"),
+    insert("venue_symbols", symbol="'OLDUSDT'"),
 )
 """One row in every table, to be in the way of what is inserted. They need a committed intent."""

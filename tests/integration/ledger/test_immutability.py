@@ -14,9 +14,10 @@ APPEND_ONLY = {
     "fills": "price = 3",
     "system_events": "message = 'other'",
     "trade_logs": "fill_price = 3",
+    "venue_symbols": "first_seen_at = now()",
 }
 KEPT = ("bot_runs", "settings", "account_ownership", "listing_signals", "positions", "trade_orders", "reservations",
-        "system_status", "chain_heads")  # fmt: skip
+        "system_status", "chain_heads", "listing_records", "listing_sightings")  # fmt: skip
 
 
 DECIDED = (
@@ -32,6 +33,7 @@ DECIDED = (
     "UPDATE settings SET max_trade_usdt = 2, max_position_usdt = 2",
     "UPDATE account_ownership SET fence = fence",
     "UPDATE chain_heads SET sequence = 5",
+    "UPDATE listing_records SET symbol = 'other'",
 )
 
 
@@ -78,6 +80,30 @@ async def test_a_closed_position_stays_closed(beside: Connection) -> None:
     await beside.execute("UPDATE positions SET status = 'closed', closed_at = now()")
     with pytest.raises(asyncpg.CheckViolationError, match="cannot go from closed to open"):
         await beside.execute("UPDATE positions SET status = 'open', closed_at = NULL")
+
+
+async def test_a_listing_that_was_missed_may_turn_out_bought_but_never_the_other_way(beside: Connection) -> None:
+    await beside.execute("UPDATE listing_records SET outcome = 'missed', reason_code = 'STALE', reason = 'late'")
+    with pytest.raises(asyncpg.RestrictViolationError, match="its outcome is final"):
+        await beside.execute("UPDATE listing_records SET outcome = 'pending', reason_code = NULL, reason = NULL")
+    await beside.execute(
+        "UPDATE listing_records SET outcome = 'traded', reason_code = NULL, reason = NULL,"
+        " decision_id = (SELECT id FROM strategy_decisions LIMIT 1)"
+    )
+    with pytest.raises(asyncpg.RestrictViolationError, match="its outcome is final"):
+        await beside.execute("UPDATE listing_records SET outcome = 'missed', reason_code = 'STALE', reason = 'late'")
+
+
+async def test_an_announcement_that_was_taken_back_may_come_again(beside: Connection) -> None:
+    await beside.execute("UPDATE listing_records SET outcome = 'missed', reason_code = 'CANCELLED', reason = 'gone'")
+    await beside.execute("UPDATE listing_records SET outcome = 'pending', reason_code = NULL, reason = NULL")
+
+
+async def test_the_first_book_stays_the_first(beside: Connection) -> None:
+    book = "UPDATE listing_records SET book_read_at = now(), best_ask = {}, book_quantity = 1, book_spent = 1"
+    await beside.execute(book.format("1"))
+    with pytest.raises(asyncpg.RestrictViolationError, match="the first book stays the first"):
+        await beside.execute(book.format("2"))
 
 
 async def test_a_log_entry_follows_its_order(beside: Connection) -> None:

@@ -15,7 +15,9 @@ from signalbox.ledger.tables.configuration import (
     settings,
     settings_history,
 )
+from signalbox.ledger.tables.listing_records import listing_records, listing_sightings, venue_symbols
 from signalbox.ledger.tables.records import chain_heads, system_events, trade_logs
+from signalbox.ledger.tables.schedule import clock_offsets, listing_schedule
 from signalbox.ledger.tables.signals import bot_trade_events, listing_signals, listings, strategy_decisions
 from signalbox.ledger.tables.status import bot_health, equity_snapshots, system_status
 from signalbox.ledger.tables.trading import fills, intent_journal, positions, reservations, trade_orders
@@ -29,10 +31,14 @@ __all__ = [
     "bot_runs",
     "bot_trade_events",
     "chain_heads",
+    "clock_offsets",
     "equity_snapshots",
     "fills",
     "intent_journal",
     "leaders",
+    "listing_records",
+    "listing_sightings",
+    "listing_schedule",
     "listing_signals",
     "listings",
     "metadata",
@@ -45,4 +51,5 @@ __all__ = [
     "system_status",
     "trade_logs",
     "trade_orders",
+    "venue_symbols",
 ]
