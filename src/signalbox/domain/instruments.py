@@ -17,7 +17,12 @@ class InstrumentStatus(StrEnum):
 
 
 class Instrument(Struct, frozen=True, kw_only=True):
-    """One market of a venue. Prices in quote per base, quantities in base, notionals in quote."""
+    """One market of a venue. Prices in quote per base, quantities in base, notionals in quote.
+
+    `sell_band`: a limit sale may not be priced further below the last price than this fraction; None: no such rule.
+    `api_tradable` is our conclusion, `api_flag` what the venue says at present: before an opening its "no" may only
+    mean that nobody trades yet.
+    """
 
     symbol: str
     base: str
@@ -32,3 +37,17 @@ class Instrument(Struct, frozen=True, kw_only=True):
     api_tradable: bool = True
     market_orders: bool = True
     opens_at: datetime | None = None
+    api_flag: bool = True
+    sell_band: Decimal | None = None
+
+
+class TradableSymbols(Struct, frozen=True, kw_only=True):
+    """What a venue lets us trade over its API. None: not known, or nothing of that kind.
+
+    `own` are the pairs that the account's key may trade, `default` those that any unbound key may trade. Simulation
+    has no key.
+    """
+
+    own: frozenset[str] | None = None
+    default: frozenset[str] | None = None
+    has_key: bool = True

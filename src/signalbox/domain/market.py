@@ -1,6 +1,6 @@
 """Prices as a venue shows them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
@@ -31,3 +31,13 @@ class OrderBook(Struct, frozen=True, kw_only=True):
     bids: tuple[BookLevel, ...]
     asks: tuple[BookLevel, ...]
     received_at: datetime
+
+
+class ClockReading(Struct, frozen=True, kw_only=True):
+    """How far a venue's clock is from ours. `offset` is the venue's time minus this machine's; the true offset lies
+    within `error` of it. `samples` is how many comparisons it rests on."""
+
+    offset: timedelta
+    error: timedelta
+    measured_at: datetime
+    samples: int = 1

@@ -1,7 +1,7 @@
 """What the engine needs from the outside world. Adapters implement these; `signalbox.app` chooses which."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
@@ -9,11 +9,12 @@ from uuid import UUID
 from msgspec import Struct
 
 from signalbox.domain.alerts import Alert
-from signalbox.domain.configuration import Account, AccountSettings
+from signalbox.domain.configuration import Account, AccountSettings, Venue
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.ids import AccountId, DecisionId, RunId, SignalId
-from signalbox.domain.instruments import Instrument
-from signalbox.domain.market import BookTicker, OrderBook
+from signalbox.domain.instruments import Instrument, TradableSymbols
+from signalbox.domain.listings import ListingSchedule, UpcomingListing
+from signalbox.domain.market import BookTicker, ClockReading, OrderBook
 from signalbox.domain.orders import (
     Fill,
     Mode,
@@ -28,6 +29,11 @@ from signalbox.domain.positions import ExitPlan, Position
 from signalbox.domain.risk.capacity import Reservation
 from signalbox.domain.runs import Run, RunStatus
 from signalbox.domain.signals import Sighting
+from signalbox.domain.venue_records import AccountUpdate, Balance, VenueOrder
+
+
+def nothing_to_do() -> None:
+    """The answer of somebody who need not be told."""
 
 
 class Clock(Protocol):
@@ -66,6 +72,21 @@ class OrderVenue(Protocol):
     async def cancel(self, order: Order) -> None:
         """Ask the venue to cancel. An order that is not open any more is no error. Raises VenueUnavailable."""
 
+    async def balances(self) -> Sequence[Balance]:
+        """What the account holds; assets of which it has nothing are left out. Raises VenueUnavailable."""
+
+    async def recent_orders(self, symbol: str, since: datetime) -> Sequence[VenueOrder]:
+        """Every order of the account in one market that was placed since then or is still open, whoever sent it,
+        oldest first. A fresh one may be missing for a moment. Raises VenueUnavailable."""
+
+    async def watch(self, on_update: Callable[[AccountUpdate], None]) -> None:
+        """Tell what changes in the account until cancelled; survives faults by itself and reports them. Updates are
+        hints: they may come late, twice, in another order, or not at all."""
+
+    async def tradable_symbols(self) -> TradableSymbols:
+        """Which pairs the account's key may trade, as the venue says now. Raises VenueUnavailable or
+        CredentialsRefused."""
+
     async def check_credentials(self) -> None:
         """Prove that the credentials may trade. Raises CredentialsRefused, ConfigError or VenueUnavailable."""
 
@@ -97,8 +118,34 @@ class ListingFeed(Protocol):
     async def known_symbols(self) -> frozenset[str]:
         """Every symbol that the venue shows now: these are not new. Raises VenueUnavailable."""
 
-    async def run(self, on_sighting: Callable[[Sighting], None], *, intervals: "FeedIntervals") -> None:
-        """Watch all sources until cancelled. Survives faults of each source by itself and reports them."""
+    async def run(
+        self,
+        on_sighting: Callable[[Sighting], None],
+        *,
+        intervals: "FeedIntervals",
+        ahead: timedelta = timedelta(0),
+        on_schedule: Callable[[], None] = nothing_to_do,
+    ) -> None:
+        """Watch all sources until cancelled. Survives faults of each source by itself and reports them.
+
+        An announced listing is reported `ahead` before its opening by the venue's clock, as a CALENDAR sighting whose
+        `listing_time` is the opening; again when it is moved after that. `on_schedule` is called, without waiting,
+        whenever something that `schedule` tells has changed.
+        """
+
+    def upcoming(self) -> Sequence[UpcomingListing]:
+        """The listings that are to open, earliest first; one that was reported stays until it trades or is taken
+        back. Their verdicts are not judged here."""
+
+    def schedule(self) -> ListingSchedule:
+        """The same with what ended lately, the markets' rules, and which sources have answered so far."""
+
+    def clock(self) -> ClockReading | None:
+        """How far the venue's clock is from ours now, None while nobody has measured it."""
+
+    def monotonic_ns_at(self, venue_instant: datetime) -> int:
+        """The monotonic time at which the venue's clock will show this. A step of this machine's clock changes
+        nothing about it."""
 
 
 class FeedIntervals(Struct, frozen=True, kw_only=True):
@@ -239,6 +286,16 @@ class Ledger(IntentWriter, Protocol):
 
     async def follow_up(self, order: Order, fence: int) -> IntentResult:
         """Make a further attempt of an already recorded decision durable before it is sent."""
+
+    async def record_schedule(self, account_id: AccountId, schedule: ListingSchedule, *, at: datetime) -> None:
+        """Bring the stored schedule up to date. Repeating it changes nothing.
+
+        A stored listing that the schedule does not name ends, once every source that announced it has been heard:
+        as opened when its time has come, else as cancelled.
+        """
+
+    async def record_clock(self, venue: Venue, reading: ClockReading) -> None:
+        """Keep one measurement of a venue's clock. Repeating it changes nothing."""
 
     async def record_event(
         self, *, at: datetime, level: str, category: str, message: str, details: dict[str, Any], actor: str

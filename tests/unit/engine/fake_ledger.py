@@ -15,10 +15,12 @@ from typing import Any
 from msgspec import Struct, structs
 
 from signalbox.domain.alerts import Alert
-from signalbox.domain.configuration import Account, AccountSettings, BotConfiguration
+from signalbox.domain.configuration import Account, AccountSettings, BotConfiguration, Venue
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.errors import ConflictError, InvariantError, LedgerUnavailable
 from signalbox.domain.ids import AccountId, DecisionId, OrderId, PositionId, RunId, SignalId
+from signalbox.domain.listings import ListingSchedule
+from signalbox.domain.market import ClockReading
 from signalbox.domain.money import ZERO
 from signalbox.domain.orders import (
     Accepted,
@@ -94,6 +96,8 @@ class FakeDatabase:
         self.alerts: dict[tuple[str, str], Alert] = {}
         """The open ones by kind and subject; what ended is in `resolved_alerts`."""
         self.resolved_alerts: list[tuple[Alert, str]] = []
+        self.schedules: dict[AccountId, ListingSchedule] = {}
+        self.clock_readings: list[tuple[Venue, ClockReading]] = []
         self.realised: dict[OrderId, tuple[datetime, Mode, Decimal]] = {}
         self.fences: dict[AccountId, int] = defaultdict(int)
         self.owners: dict[AccountId, FakeLedger] = {}
@@ -458,6 +462,16 @@ class FakeLedger:
     async def settle_reservation(self, decision_id: DecisionId, *, spent: Decimal, at: datetime) -> None:
         fault = await self._enter("settle_reservation")
         self._end(decision_id, spent)
+        await self._leave(fault)
+
+    async def record_schedule(self, account_id: AccountId, schedule: ListingSchedule, *, at: datetime) -> None:
+        fault = await self._enter("record_schedule")
+        self.db.schedules[account_id] = schedule
+        await self._leave(fault)
+
+    async def record_clock(self, venue: Venue, reading: ClockReading) -> None:
+        fault = await self._enter("record_clock")
+        self.db.clock_readings.append((venue, reading))
         await self._leave(fault)
 
     async def record_event(

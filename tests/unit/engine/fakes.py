@@ -15,8 +15,9 @@ from tests.unit.engine.fake_ledger import FakeDatabase
 
 from signalbox.domain.configuration import Account
 from signalbox.domain.ids import ClientOrderId
-from signalbox.domain.instruments import Instrument
-from signalbox.domain.market import BookTicker, OrderBook
+from signalbox.domain.instruments import Instrument, TradableSymbols
+from signalbox.domain.listings import ListingSchedule, ListingState, UpcomingListing
+from signalbox.domain.market import BookTicker, ClockReading, OrderBook
 from signalbox.domain.orders import (
     Accepted,
     EvidenceState,
@@ -31,7 +32,7 @@ from signalbox.domain.orders import (
     SubmitOutcome,
     Unknown,
 )
-from signalbox.domain.ports import EventSink, FeedIntervals
+from signalbox.domain.ports import EventSink, FeedIntervals, nothing_to_do
 from signalbox.domain.signals import DetectionSource, Sighting
 from signalbox.engine.account import AccountVenues
 
@@ -160,6 +161,8 @@ class FakeVenue:
         self.ahead_s = 0.0
         self.fills_error: Exception | None = None
         self.credentials_error: Exception | None = None
+        self.tradable = TradableSymbols(has_key=False)
+        self.tradable_error: Exception | None = None
         self.warmed: list[datetime] = []
         self.warm_error: Exception | None = None
         self.cancel_hangs = False
@@ -275,6 +278,12 @@ class FakeVenue:
             await asyncio.Event().wait()
         self.cancelled.append(order)
 
+    async def tradable_symbols(self) -> TradableSymbols:
+        await asyncio.sleep(0)
+        if self.tradable_error is not None:
+            raise self.tradable_error
+        return self.tradable
+
     async def check_credentials(self) -> None:
         await asyncio.sleep(0)
         if self.credentials_error is not None:
@@ -371,6 +380,12 @@ class FakeFeed:
         self.running = asyncio.Event()
         self.error: Exception | None = None
         self.hangs = False
+        self.ahead = timedelta(0)
+        self.on_schedule: Callable[[], None] = nothing_to_do
+        self.listings: dict[str, UpcomingListing] = {}
+        self.markets: dict[str, Instrument] = {}
+        self.heard = frozenset({"calendar", "exchange_info"})
+        self.reading: ClockReading | None = None
 
     async def known_symbols(self) -> frozenset[str]:
         await asyncio.sleep(0)
@@ -380,7 +395,15 @@ class FakeFeed:
             raise self.error
         return frozenset({"OLDUSDT"})
 
-    async def run(self, on_sighting: Callable[[Sighting], None], *, intervals: FeedIntervals) -> None:
+    async def run(
+        self,
+        on_sighting: Callable[[Sighting], None],
+        *,
+        intervals: FeedIntervals,
+        ahead: timedelta = timedelta(0),
+        on_schedule: Callable[[], None] = nothing_to_do,
+    ) -> None:
+        self.ahead, self.on_schedule = ahead, on_schedule
         self._watchers.append(on_sighting)
         self.running.set()
         try:
@@ -389,6 +412,25 @@ class FakeFeed:
             self._watchers.remove(on_sighting)
             if not self._watchers:
                 self.running.clear()
+
+    def upcoming(self) -> Sequence[UpcomingListing]:
+        return [listing for listing in self.listings.values() if listing.state is ListingState.SCHEDULED]
+
+    def schedule(self) -> ListingSchedule:
+        return ListingSchedule(listings=tuple(self.listings.values()), markets=self.markets, heard=self.heard)
+
+    def clock(self) -> ClockReading | None:
+        return self.reading
+
+    def monotonic_ns_at(self, venue_instant: datetime) -> int:
+        offset = self.reading.offset if self.reading else timedelta(0)
+        return round((venue_instant - offset - START) / timedelta(microseconds=1)) * 1000
+
+    def announce(self, symbol: str, opens_at: datetime, **changes: Any) -> None:
+        """A listing is announced, moved or ended; whoever watches is told."""
+        values: dict[str, Any] = {"origins": ("calendar",), "first_announced_at": self._clock.now(), **changes}
+        self.listings[symbol] = UpcomingListing(symbol=symbol, opens_at=opens_at, **values)
+        self.on_schedule()
 
     def show(self, symbol: str, **changes: Any) -> None:
         """A source saw a new symbol. Nobody hears of it while the feed is not watched."""

@@ -110,6 +110,7 @@ trade_orders = Table(
     moment("durable_at", null=True),
     moment("sent_at", null=True),
     moment("acknowledged_at", null=True),
+    moment("due_at", null=True, comment="When it was to arrive: the venue's opening plus the lead, by our clock"),
     UniqueConstraint("client_order_id"),
     not_empty("client_order_id"),
     not_empty("symbol"),

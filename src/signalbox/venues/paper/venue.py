@@ -1,7 +1,8 @@
 """The venue of simulation mode: live prices, invented fills, no credentials. It cannot send anything."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from signalbox.domain.book_walk import (
     total_quote,
 )
 from signalbox.domain.errors import InvariantError, VenueUnavailable
-from signalbox.domain.instruments import Instrument, InstrumentStatus
+from signalbox.domain.instruments import Instrument, InstrumentStatus, TradableSymbols
 from signalbox.domain.market import OrderBook
 from signalbox.domain.money import plain
 from signalbox.domain.orders import (
@@ -34,6 +35,7 @@ from signalbox.domain.orders import (
     TimeInForce,
 )
 from signalbox.domain.ports import Clock, MarketData
+from signalbox.domain.venue_records import AccountUpdate, Balance, VenueOrder
 
 BOOK_DEPTH = 200
 _MOST_REMEMBERED = 10_000
@@ -90,6 +92,22 @@ class PaperVenue:
 
     async def cancel(self, order: Order) -> None:
         """Nothing to do: no simulated order rests."""
+
+    async def balances(self) -> Sequence[Balance]:
+        """None: simulated orders move no money."""
+        return ()
+
+    async def recent_orders(self, symbol: str, since: datetime) -> Sequence[VenueOrder]:  # noqa: ARG002 - the port's
+        """None: nobody else can send a simulated order, and ours end at once."""
+        return ()
+
+    async def watch(self, on_update: Callable[[AccountUpdate], None]) -> None:  # noqa: ARG002 - the port's
+        """Nothing ever changes by itself: waits until cancelled."""
+        await asyncio.Event().wait()
+
+    async def tradable_symbols(self) -> TradableSymbols:
+        """Nothing binds simulation to any pair."""
+        return TradableSymbols(has_key=False)
 
     async def check_credentials(self) -> None:
         """Nothing to check: there are none."""
