@@ -34,6 +34,7 @@ from signalbox.domain.orders import (
 )
 from signalbox.domain.ports import EventSink, FeedIntervals, nothing_to_do
 from signalbox.domain.signals import DetectionSource, Sighting
+from signalbox.domain.venue_records import AccountUpdate, Balance, StreamOpened, VenueOrder
 from signalbox.engine.account import AccountVenues
 
 START = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)
@@ -141,6 +142,26 @@ class _Booked(Struct, kw_only=True):
     seen_at: datetime
 
 
+def venue_order(client_order_id: str | None, exchange_order_id: str, **fields: Any) -> VenueOrder:
+    """An order as a venue lists it: a market buy that was filled, unless `fields` say otherwise."""
+    values: dict[str, Any] = {
+        "symbol": "NEWUSDT",
+        "side": Side.BUY,
+        "kind": "MARKET",
+        "status": "FILLED",
+        "evidence": OrderEvidence(
+            state=EvidenceState.FILLED,
+            exchange_order_id=exchange_order_id,
+            executed_quantity=Decimal(10),
+            executed_quote=Decimal(5),
+        ),
+        "price": PRICE,
+        "quantity": Decimal(10),
+        "placed_at": START,
+    }
+    return VenueOrder(client_order_id=client_order_id, exchange_order_id=exchange_order_id, **{**values, **fields})
+
+
 class FakeVenue:
     """An OrderVenue. Unscripted orders are accepted and filled at the market's price."""
 
@@ -167,6 +188,12 @@ class FakeVenue:
         self.warm_error: Exception | None = None
         self.cancel_hangs = False
         self.closed = False
+        self.moved: dict[str, Decimal] = {}
+        """Wallet without our orders, where it is not 10,000 USDT."""
+        self.foreign: list[VenueOrder] = []
+        self.balances_error: Exception | None = None
+        self.orders_error: Exception | None = None
+        self.watchers: list[Callable[[AccountUpdate], None]] = []
         self.gate: Callable[[Order], str | None] | None = None
         self._book: dict[ClientOrderId, _Booked] = {}
 
@@ -283,6 +310,53 @@ class FakeVenue:
         if self.tradable_error is not None:
             raise self.tradable_error
         return self.tradable
+
+    async def balances(self) -> Sequence[Balance]:
+        await asyncio.sleep(0.005)
+        if self.balances_error is not None:
+            raise self.balances_error
+        held = {"USDT": Decimal(10_000), **self.moved}
+        for booked in self._book.values():
+            sign = 1 if booked.order.side is Side.BUY else -1
+            base = booked.order.symbol.removesuffix("USDT")
+            for fill in booked.fills:
+                held[base] = held.get(base, Decimal(0)) + sign * fill.quantity
+                held["USDT"] -= sign * fill.quote_quantity
+                held[fill.fee_asset] = held.get(fill.fee_asset, Decimal(0)) - fill.fee
+        return [Balance(asset=asset, free=amount) for asset, amount in held.items() if amount]
+
+    async def recent_orders(self, symbol: str, since: datetime) -> Sequence[VenueOrder]:
+        await asyncio.sleep(0.005)
+        if self.orders_error is not None:
+            raise self.orders_error
+        now = self._clock.now()
+        ours = [
+            venue_order(
+                booked.order.client_order_id,
+                booked.exchange_order_id,
+                symbol=symbol,
+                side=booked.order.side,
+                evidence=booked.evidence
+                if now >= booked.final_at
+                else OrderEvidence(state=EvidenceState.OPEN, exchange_order_id=booked.exchange_order_id),
+            )
+            for booked in self._book.values()
+            if booked.order.symbol == symbol and now >= booked.seen_at
+        ]
+        return [*ours, *(order for order in self.foreign if order.symbol == symbol)]
+
+    async def watch(self, on_update: Callable[[AccountUpdate], None]) -> None:
+        self.watchers.append(on_update)
+        on_update(StreamOpened())
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.watchers.remove(on_update)
+
+    def push(self, update: AccountUpdate) -> None:
+        """The private stream says something."""
+        for on_update in list(self.watchers):
+            on_update(update)
 
     async def check_credentials(self) -> None:
         await asyncio.sleep(0)

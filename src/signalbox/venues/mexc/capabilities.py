@@ -32,6 +32,10 @@ FUTURE_TOLERANCE_MS = Limit(value=1_000, unit="ms ahead of the venue", source="M
 SUBSCRIPTIONS = Limit(value=30, unit="subscriptions per connection", source="MEXC spot docs, Websocket Market Streams")
 CONNECTION_LIFE_H = Limit(value=24, unit="h per connection", source="MEXC spot docs, Websocket Market Streams")
 TRADES_PER_LOOKUP = Limit(value=100, unit="executions per answer", source="MEXC spot docs, Account Trade List")
+WIDE_TRADES_PER_LOOKUP = Limit(
+    value=1000, unit="executions per answer at most", source="MEXC spot docs, Account Trade List (newer text)"
+)
+ORDERS_PER_LOOKUP = Limit(value=1000, unit="orders per answer at most", source="MEXC spot docs, All Orders")
 OPEN_ORDERS = Limit(value=500, unit="open orders per account", source="MEXC spot docs, LIMITS")
 
 WEIGHTS: dict[str, int] = {
@@ -45,6 +49,9 @@ WEIGHTS: dict[str, int] = {
     "/api/v3/account": 10,
     "/api/v3/selfSymbols": 1,
     "/api/v3/apiKeyInfo": 1,
+    "/api/v3/openOrders": 3,
+    "/api/v3/allOrders": 10,
+    "/api/v3/userDataStream": 1,
 }
 """Cost of each request that we make (MEXC spot docs, at each endpoint; the dearer figure where versions differ)."""
 

@@ -11,6 +11,7 @@ from signalbox.domain.signals import Sighting
 from signalbox.venues.backoff import Jitter
 from signalbox.venues.http import parse_target
 from signalbox.venues.http_pool import HttpPool, PoolLimits
+from signalbox.venues.mexc.account import MexcAccount
 from signalbox.venues.mexc.budget import WeightBudget
 from signalbox.venues.mexc.calendar import HEADERS, MexcCalendar
 from signalbox.venues.mexc.capabilities import ACCOUNT_WEIGHT_PER_10_S, ORDERS_PER_SECOND, WEIGHT_PER_10_S
@@ -19,8 +20,11 @@ from signalbox.venues.mexc.endpoints import MexcEndpoints
 from signalbox.venues.mexc.feed import MINI_TICKERS, FeedSettings, MexcFeed
 from signalbox.venues.mexc.market import MexcMarket
 from signalbox.venues.mexc.orders import MexcOrders
+from signalbox.venues.mexc.private_stream import PrivateStream
 from signalbox.venues.mexc.rest import RestReader
 from signalbox.venues.mexc.schedule import Announcement
+from signalbox.venues.mexc.sign import Signer
+from signalbox.venues.mexc.signed import SignedRequests
 from signalbox.venues.mexc.source_health import SourceHealth
 from signalbox.venues.mexc.ws import MarketStream, StreamLimits
 
@@ -132,7 +136,18 @@ def open_orders(
     account_budget = WeightBudget(clock, limit=ACCOUNT_WEIGHT_PER_10_S.value)
     reads = RestReader(read_pool, clock, account_budget, headers=headers)
     offset = ClockOffset(clock, MexcMarket(reads, clock=clock, events=events).server_time)
-    return MexcOrders(credentials, orders, reads, offset=offset, clock=clock, events=events, timeout_s=timeout_s)
+    requests = SignedRequests(reads, Signer(credentials.api_secret), offset)
+    return MexcOrders(
+        credentials,
+        orders,
+        reads,
+        offset=offset,
+        clock=clock,
+        events=events,
+        account=MexcAccount(requests),
+        stream=PrivateStream(_stream_url(endpoints.ws_url), requests, clock=clock, events=events, jitter=jitter),
+        timeout_s=timeout_s,
+    )
 
 
 def _stream_url(url: str) -> str:

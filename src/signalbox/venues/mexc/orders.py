@@ -1,6 +1,7 @@
 """Orders of one account at MEXC: sent once, looked up by our own client order id."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 from msgspec import structs
@@ -23,9 +24,11 @@ from signalbox.domain.orders import (
     Unknown,
 )
 from signalbox.domain.ports import Clock, EventSink
+from signalbox.domain.venue_records import AccountUpdate, Balance, VenueOrder
 from signalbox.venues.http import AnswerUnclear, HttpResponse, RequestNotSent
 from signalbox.venues.mexc import parse
-from signalbox.venues.mexc.capabilities import ORDER_KINDS, TRADES_PER_LOOKUP, WEIGHTS
+from signalbox.venues.mexc.account import MexcAccount
+from signalbox.venues.mexc.capabilities import ORDER_KINDS, WEIGHTS
 from signalbox.venues.mexc.clock_offset import ClockOffset
 from signalbox.venues.mexc.errors import (
     NOT_SENT,
@@ -35,12 +38,13 @@ from signalbox.venues.mexc.errors import (
     refused_order,
     response_record,
 )
+from signalbox.venues.mexc.private_stream import PrivateStream
 from signalbox.venues.mexc.rest import RestReader
 from signalbox.venues.mexc.sign import Signer, encode, query_string
+from signalbox.venues.mexc.signed import READ_RECV_WINDOW_MS
 
 _ORDER_PATH: Final = "/api/v3/order"
 UNSUPPORTED: Final = "UNSUPPORTED"
-READ_RECV_WINDOW_MS: Final = 5_000
 NEEDED_PERMISSIONS: Final = ("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ", "SPOT_DEAL_WRITE")
 _NOT_SENT_PAUSE_S: Final = 0.1
 _THROTTLE_PAUSE_S: Final = 1.0
@@ -65,8 +69,12 @@ class MexcOrders:
         offset: ClockOffset,
         clock: Clock,
         events: EventSink,
+        account: MexcAccount,
+        stream: PrivateStream,
         timeout_s: float = 5.0,
     ) -> None:
+        self._account = account
+        self._stream = stream
         self._api_key = credentials.api_key
         self._signer = Signer(credentials.api_secret)
         self._orders = orders
@@ -132,18 +140,20 @@ class MexcOrders:
         return parse.order_evidence(response.body)
 
     async def fills(self, order: Order, exchange_order_id: str) -> Sequence[Fill]:
-        """The executions that are visible now, at most 100 (MEXC spot docs, "Account Trade List"); they may lag behind
-        the order's status. Raises VenueUnavailable."""
-        parameters = [
-            ("symbol", order.symbol),
-            ("orderId", exchange_order_id),
-            ("limit", str(TRADES_PER_LOOKUP.value)),
-        ]
-        try:
-            response = await self._signed("/api/v3/myTrades", parameters)
-        except VenueRefused as error:
-            raise VenueUnavailable(f"the executions could not be read: {error}") from error
-        return parse.fills(response.body, exchange_order_id)
+        """The executions that are visible now; they may lag behind the order's status. See MexcAccount.executions."""
+        return await self._account.executions(order, exchange_order_id)
+
+    async def balances(self) -> Sequence[Balance]:
+        """See MexcAccount.balances."""
+        return await self._account.balances()
+
+    async def recent_orders(self, symbol: str, since: datetime) -> Sequence[VenueOrder]:
+        """See MexcAccount.recent_orders."""
+        return await self._account.recent_orders(symbol, since)
+
+    async def watch(self, on_update: Callable[[AccountUpdate], None]) -> None:
+        """See PrivateStream.run."""
+        await self._stream.run(on_update)
 
     async def cancel(self, order: Order) -> None:
         """Ask for a cancel (MEXC spot docs, "Cancel Order"). An order that the venue does not have open is no error.

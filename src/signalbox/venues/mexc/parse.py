@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -57,7 +57,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
         raise MalformedAnswer(f"{what} is malformed ({error}): {excerpt(body)}") from None
 
 
-def _each(raws: Sequence[msgspec.Raw], parse: Callable[[msgspec.Raw], T]) -> tuple[list[T], list[str]]:
+def each(raws: Sequence[msgspec.Raw], parse: Callable[[msgspec.Raw], T]) -> tuple[list[T], list[str]]:
     """Parse entry by entry: the good ones, and a bounded description of each bad one."""
     good: list[T] = []
     bad: list[str] = []
@@ -87,7 +87,7 @@ def default_symbols(body: bytes) -> list[str]:
 def instruments(body: bytes, now: datetime) -> tuple[list[Instrument], list[str]]:
     """All markets of an exchangeInfo, and descriptions of those that could not be understood."""
     info = decode(_exchange_info, body, "the exchange information")
-    return _each(info.symbols, lambda raw: instrument(_symbol_info.decode(raw), now))
+    return each(info.symbols, lambda raw: instrument(_symbol_info.decode(raw), now))
 
 
 def instrument(info: wire.SymbolInfo, now: datetime) -> Instrument:
@@ -100,7 +100,7 @@ def instrument(info: wire.SymbolInfo, now: datetime) -> Instrument:
     if price_decimals is None:
         raise ValueError("no price precision")
     opens_at = instant(info.first_open_time) if info.first_open_time else None
-    minimum = _amount(info.quote_amount_precision)
+    minimum = amount(info.quote_amount_precision)
     status = _status(str(info.status), opens_at, now)
     is_allowed = info.is_spot_trading_allowed or status is InstrumentStatus.ANNOUNCED
     market = info.quote_amount_precision_market
@@ -113,13 +113,20 @@ def instrument(info: wire.SymbolInfo, now: datetime) -> Instrument:
         tick_size=_step(price_decimals),
         lot_size=_step(info.base_asset_precision),
         min_notional=minimum,
-        min_notional_market=minimum if market is None else _amount(market),
-        max_notional_market=_amount(maximum) if maximum else None,
-        taker_rate=_amount(info.taker_commission),
+        min_notional_market=minimum if market is None else amount(market),
+        max_notional_market=amount(maximum) if maximum else None,
+        taker_rate=amount(info.taker_commission),
         api_tradable=is_allowed and str(info.trade_side_type) != _CLOSED_TO_TRADING,
         market_orders="MARKET" in info.order_types,
         opens_at=opens_at,
+        sell_band=_band(info.filters),
     )
+
+
+def _band(filters: list[wire.MarketFilter]) -> Decimal | None:
+    """How far below the last price a sale may be priced; a number that is no such fraction says nothing."""
+    bands = (market_filter.ask_multiplier_down for market_filter in filters)
+    return next((band for band in bands if band is not None and band.is_finite() and 0 < band < 1), None)
 
 
 def _status(status: str, opens_at: datetime | None, now: datetime) -> InstrumentStatus:
@@ -140,7 +147,8 @@ def _step(decimals: int) -> Decimal:
     return step_of(decimals)
 
 
-def _amount(value: Decimal) -> Decimal:
+def amount(value: Decimal) -> Decimal:
+    """A number that can be an amount. Raises ValueError for one below zero, infinite or not a number."""
     if not value.is_finite() or value < 0:
         raise ValueError(f"not a usable amount: {value}")
     return value
@@ -163,7 +171,7 @@ def ticker_prices(body: bytes) -> tuple[list[wire.TickerPrice], list[str]]:
         return _ticker_prices.decode(body), []
     except UNDECODABLE:
         raws = decode(_raw_list, body, "the list of prices")
-        return _each(raws, _ticker_price.decode)
+        return each(raws, _ticker_price.decode)
 
 
 def order_book(body: bytes, symbol: str, received_at: datetime) -> OrderBook:
@@ -179,14 +187,14 @@ def order_book(body: bytes, symbol: str, received_at: datetime) -> OrderBook:
 
 
 def _levels(pairs: list[tuple[Decimal, Decimal]]) -> list[BookLevel]:
-    levels = [BookLevel(price=_amount(price), quantity=_amount(quantity)) for price, quantity in pairs]
+    levels = [BookLevel(price=amount(price), quantity=amount(quantity)) for price, quantity in pairs]
     return [level for level in levels if level.price and level.quantity]
 
 
 def calendar(body: bytes) -> tuple[list[CalendarListing], list[str]]:
     """The entries of the listing calendar, past ones included, and descriptions of the bad ones."""
     found = decode(_calendar, body, "the listing calendar")
-    return _each(found.data.new_coins, _calendar_listing)
+    return each(found.data.new_coins, _calendar_listing)
 
 
 def _calendar_listing(raw: msgspec.Raw) -> CalendarListing:
@@ -215,9 +223,15 @@ def order_evidence(body: bytes) -> OrderEvidence:
     """The venue's record of one order."""
     info = decode(_order_info, body, "the record of an order")
     try:
-        quantity, quote = _amount(info.executed_qty or ZERO), _amount(info.cummulative_quote_qty or ZERO)
+        return evidence_of(info, msgspec.json.decode(body))
     except ValueError as error:
         raise MalformedAnswer(f"the record of an order is malformed ({error}): {excerpt(body)}") from None
+
+
+def evidence_of(info: wire.OrderInfo, response: dict[str, Any]) -> OrderEvidence:
+    """What a record of an order proves; `response` is kept with it. Raises ValueError when its words or numbers make
+    no sense."""
+    quantity, quote = amount(info.executed_qty or ZERO), amount(info.cummulative_quote_qty or ZERO)
     match info.status:
         case "NEW" | "PARTIALLY_FILLED":
             state = EvidenceState.OPEN
@@ -226,13 +240,13 @@ def order_evidence(body: bytes) -> OrderEvidence:
         case "FILLED" | "PARTIALLY_CANCELED":
             state = _FINISHED_STATES[info.status]
         case _:
-            raise MalformedAnswer(f"an order has the unknown status {info.status[:40]!r}: {excerpt(body)}")
+            raise ValueError(f"an order has the unknown status {info.status[:40]!r}")
     return OrderEvidence(
         state=state,
         exchange_order_id=str(info.order_id),
         executed_quantity=quantity,
         executed_quote=quote,
-        response=msgspec.json.decode(body),
+        response=response,
     )
 
 
@@ -255,9 +269,9 @@ def _fill(trade: wire.TradeInfo) -> Fill:
         exchange_trade_id=str(trade.id),
         symbol=trade.symbol,
         side=Side.BUY if trade.is_buyer else Side.SELL,
-        price=_amount(trade.price),
-        quantity=_amount(trade.qty),
-        quote_quantity=_amount(trade.quote_qty),
+        price=amount(trade.price),
+        quantity=amount(trade.qty),
+        quote_quantity=amount(trade.quote_qty),
         fee=trade.commission,
         fee_asset=trade.commission_asset,
         filled_at=instant(trade.time),

@@ -32,6 +32,13 @@ class DefaultSymbols(Struct, frozen=True, rename="camel"):
     data: list[str]
 
 
+class MarketFilter(Struct, frozen=True, rename="camel"):
+    """One filter of a market. Only PERCENT_PRICE_BY_SIDE has been seen: how far a limit price may lie beyond the last
+    price, as fractions."""
+
+    ask_multiplier_down: Decimal | None = None
+
+
 class SymbolInfo(Struct, frozen=True, rename="camel"):
     """One market of "Exchange Information". `status` 1 online, 2 paused or announced, 3 offline.
 
@@ -55,6 +62,7 @@ class SymbolInfo(Struct, frozen=True, rename="camel"):
     taker_commission: Decimal = Decimal(0)
     trade_side_type: Code | None = None
     first_open_time: int | None = None
+    filters: list[MarketFilter] = []
 
 
 class ExchangeInfo(Struct, frozen=True, rename="camel"):
@@ -94,6 +102,18 @@ class OrderInfo(Struct, frozen=True, rename="camel"):
     cummulative_quote_qty: Decimal | None = None
 
 
+class ListedOrder(OrderInfo, frozen=True, kw_only=True, rename="camel"):
+    """One entry of "All Orders" and "Current Open Orders". Times are milliseconds, often cut to the second."""
+
+    symbol: str
+    side: str
+    type: str
+    orig_qty: Decimal
+    time: int
+    client_order_id: str | None = None
+    price: Decimal | None = None
+
+
 class TradeInfo(Struct, frozen=True, rename="camel"):
     """One execution of "Account Trade List". The commission is in the quote asset, or in MX when that is chosen."""
 
@@ -110,10 +130,30 @@ class TradeInfo(Struct, frozen=True, rename="camel"):
     is_maker: bool
 
 
+class AccountBalance(Struct, frozen=True, rename="camel"):
+    """One asset of "Account Information"."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal = Decimal(0)
+
+
 class AccountInfo(Struct, frozen=True, rename="camel"):
     """What we need of "Account Information"."""
 
     can_trade: bool
+
+
+class AccountBalances(Struct, frozen=True, rename="camel"):
+    """The other thing. Assets of which there is nothing are left out (observed)."""
+
+    balances: list[AccountBalance]
+
+
+class ListenKey(Struct, frozen=True, rename="camel"):
+    """From "Create a ListenKey"."""
+
+    listen_key: str
 
 
 class ApiKeyInfo(Struct, frozen=True, rename="camel"):

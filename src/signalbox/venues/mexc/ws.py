@@ -4,13 +4,14 @@ caller.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Struct
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+from signalbox.domain.errors import VenueRefused, VenueUnavailable
 from signalbox.domain.ports import Clock
 from signalbox.venues.backoff import Backoff, Jitter
 from signalbox.venues.mexc import wire
@@ -21,6 +22,7 @@ from signalbox.venues.mexc.source_health import SourceHealth
 _PING = b'{"method":"PING"}'
 _PONG = "PONG"
 _REFUSED = "Not Subscribed successfully"
+_BAD_KEY = "Invalid listen key"
 _NS = 1_000_000_000
 _reply = msgspec.json.Decoder(wire.StreamReply)
 
@@ -38,8 +40,11 @@ class StreamLimits(Struct, frozen=True, kw_only=True):
 
 
 class SubscriptionRefused(Exception):
-    """The venue does not give us a channel. It says so with code 0; only the text differs from an acceptance."""
+    """The venue does not give us a channel, or does not know our listen key. It says so with code 0; only the text
+    differs from an acceptance."""
 
+
+_FAILURES = (WSError, OSError, TimeoutError, SubscriptionRefused, VenueUnavailable, VenueRefused)
 
 PushHandler = Callable[[Push, int], None]
 """Takes a decoded push and the monotonic time at which its frame was in our hands."""
@@ -106,7 +111,7 @@ class _Listener(WSListener):
             self._health.malformed(f"a reply cannot be decoded: {excerpt(payload)}")
             return
         text = reply.msg or ""
-        if text.startswith(_REFUSED):
+        if text.startswith((_REFUSED, _BAD_KEY)):
             if not self.subscribed.done():
                 self.subscribed.set_exception(SubscriptionRefused(excerpt(payload)))
         elif text != _PONG:
@@ -116,7 +121,11 @@ class _Listener(WSListener):
 
 
 class MarketStream:
-    """Keeps one connection with its subscriptions alive until cancelled."""
+    """Keeps one connection with its subscriptions alive until cancelled.
+
+    `address` is asked for where to connect each time, when it differs from `url` (which is what reports name);
+    `on_open` is told each time that all channels are acknowledged.
+    """
 
     def __init__(
         self,
@@ -127,8 +136,12 @@ class MarketStream:
         jitter: Jitter,
         health: SourceHealth,
         limits: StreamLimits | None = None,
+        address: Callable[[], Awaitable[str]] | None = None,
+        on_open: Callable[[], None] | None = None,
     ) -> None:
         self._url = url
+        self._address = address
+        self._on_open = on_open
         self._channels = tuple(channels)
         self._clock = clock
         self._backoff = Backoff(jitter)
@@ -142,7 +155,7 @@ class MarketStream:
             listener = _Listener(self._clock, self._channels, on_push, self._health, self._limits.max_frame_bytes)
             try:
                 reason = await self._one_connection(listener)
-            except (WSError, OSError, TimeoutError, SubscriptionRefused) as error:
+            except _FAILURES as error:
                 reason = f"{type(error).__name__} {error}".strip()
             if listener.pushes:
                 self._backoff.reset()
@@ -151,10 +164,11 @@ class MarketStream:
 
     async def _one_connection(self, listener: _Listener) -> str:
         limits = self._limits
+        url = self._url if self._address is None else await self._address()
         async with asyncio.timeout(limits.connect_timeout_s):
             transport, _ = await ws_connect(
                 lambda: listener,
-                self._url,
+                url,
                 websocket_handshake_timeout=limits.connect_timeout_s,
                 max_frame_size=limits.max_frame_bytes,
             )
@@ -164,6 +178,8 @@ class MarketStream:
                 transport.send(WSMsgType.TEXT, msgspec.json.encode(request))
             await self._subscribed(transport, listener)
             self._health.good()
+            if self._on_open is not None:
+                self._on_open()
             return await self._watch(transport, listener)
         finally:
             transport.disconnect(graceful=False)
