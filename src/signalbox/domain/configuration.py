@@ -4,11 +4,13 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 from msgspec import Struct
 
 from signalbox.domain.errors import ConfigError
 from signalbox.domain.ids import AccountId, ConfigurationId
+from signalbox.domain.money import total
 from signalbox.domain.orders import MAX_RECV_WINDOW_MS, Mode
 from signalbox.domain.positions import ExitPlan
 
@@ -16,6 +18,19 @@ DOLLAR_ASSETS = frozenset({"USDT", "USDC"})
 """Quote assets that the limits count one to one. An amount in BTC beside them would make every limit meaningless."""
 
 LONGEST_INTERVAL_S = Decimal(3600)
+SHORTEST_CALENDAR_INTERVAL_S = Decimal(1)
+SHORTEST_TICKER_INTERVAL_S = Decimal("0.5")
+"""Of 300 request weight in ten seconds (MEXC spot docs, "LIMITS") one read of all prices costs 10."""
+
+SHORTEST_FRESHNESS_S = Decimal("0.5")
+EARLIEST_LEAD_MS = -1000
+LATEST_LEAD_MS = 10_000
+"""An order that is due later than this after an opening is no snipe any more."""
+
+BURST_INTERVALS_MS = (85, 5000)
+"""Twelve orders and cancels in a second are one in 84 ms (MEXC spot docs, "LIMITS")."""
+
+LONGEST_WARM_S = Decimal(30)
 LONGEST_HOLDING_S = Decimal(366 * 24 * 3600)
 
 
@@ -53,7 +68,11 @@ class Strategy(StrEnum):
 
 
 class OrderStyle(StrEnum):
-    """How an entry is sent. MEXC may switch MARKET off, or cancel it in a listing's first minute."""
+    """How an entry is sent. MEXC may switch MARKET off, or cancel it in a listing's first minute.
+
+    A market order takes any price inside the venue's own protective band, so a highest price rules it out: with a
+    `max_price`, market_then_ioc sends no market order and begins with the limit.
+    """
 
     MARKET = "market"
     IOC_LIMIT = "ioc_limit"
@@ -64,7 +83,11 @@ class ListingSniperParameters(Struct, frozen=True, kw_only=True, forbid_unknown_
     """What only the listing sniper needs.
 
     `max_slippage` is the fraction above the reference price that an IOC limit entry may pay; `max_price` an absolute
-    bound in quote per base, which only the style ioc_limit can keep. Intervals in seconds.
+    bound in quote per base, which no market order can keep. Intervals in seconds, unless they say milliseconds.
+
+    `opening_lead_ms`: how long after a scheduled opening, by the venue's clock, the order shall arrive (negative:
+    before it). `burst_interval_ms`: the pause between attempts while the venue says "not yet". `warm_s`: for how long
+    before an opening the engine keeps its paths hot, which costs one processor core; 0 switches that off.
     """
 
     order_style: OrderStyle = OrderStyle.MARKET_THEN_IOC
@@ -76,7 +99,17 @@ class ListingSniperParameters(Struct, frozen=True, kw_only=True, forbid_unknown_
     freshness_s: Decimal = Decimal(10)
     calendar_interval_s: Decimal = Decimal(5)
     ticker_interval_s: Decimal = Decimal(1)
+    opening_lead_ms: int = 0
+    burst_interval_ms: int = 100
+    warm_s: Decimal = Decimal(2)
     exit_plan: ExitPlan = ExitPlan(take_profit=Decimal("0.20"), time_limit_s=Decimal(300))
+
+
+def begins_with_limit(parameters: ListingSniperParameters) -> bool:
+    """True when an entry's first order is a limit, which needs a price and the market's rules before it is sent."""
+    if parameters.order_style is OrderStyle.MARKET_THEN_IOC:
+        return parameters.max_price is not None
+    return parameters.order_style is OrderStyle.IOC_LIMIT
 
 
 class BotConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +150,10 @@ def _require_above_zero(value: Decimal | None, *, field: str, most: Decimal | No
     _require(ok=ok, field=field, value=value, rule=rule)
 
 
+def _require_between(value: Decimal | int, least: Decimal | int, most: Decimal | int, *, field: str) -> None:
+    _require(ok=least <= value <= most, field=field, value=value, rule=f"must be {least} to {most}")
+
+
 def check_configuration(configuration: BotConfiguration) -> None:
     """Refuse a configuration that breaks a rule. Raises ConfigError naming field, value and rule."""
     c = configuration
@@ -133,6 +170,12 @@ def check_configuration(configuration: BotConfiguration) -> None:
         rule="must be 1 to 100",
     )
     _require_above_zero(c.max_daily_spend, field="max_daily_spend")
+    _require(
+        ok=c.max_daily_spend >= c.quote_amount,
+        field="max_daily_spend",
+        value=c.max_daily_spend,
+        rule=f"must be quote_amount ({c.quote_amount}) or more: nothing could ever be bought",
+    )
     _require(
         ok=1 <= c.recv_window <= MAX_RECV_WINDOW_MS,
         field="recv_window",
@@ -160,21 +203,44 @@ def _check_parameters(p: ListingSniperParameters) -> None:
         value=p.max_concurrent_listings,
         rule="must be 1 or more",
     )
-    _require(ok=p.max_slippage >= 0, field="max_slippage", value=p.max_slippage, rule="must be 0 or more")
+    _require(
+        ok=0 <= p.max_slippage <= 1,
+        field="max_slippage",
+        value=p.max_slippage,
+        rule="must be 0 to 1 (a fraction: 0.10 = 10 %)",
+    )
     _require_above_zero(p.max_price, field="max_price")
     _require(
-        ok=p.max_price is None or p.order_style is OrderStyle.IOC_LIMIT,
+        ok=p.max_price is None or p.order_style is not OrderStyle.MARKET,
         field="max_price",
         value=f"{p.max_price} with {p.order_style}",
-        rule=f"needs the order style {OrderStyle.IOC_LIMIT}: a market order takes any price",
+        rule=f"needs the order style {OrderStyle.IOC_LIMIT} or {OrderStyle.MARKET_THEN_IOC}: a market order takes any"
+        " price",
     )
-    for name in ("freshness_s", "calendar_interval_s", "ticker_interval_s"):
-        _require_above_zero(getattr(p, name), field=name, most=LONGEST_INTERVAL_S)
+    _require_between(p.freshness_s, SHORTEST_FRESHNESS_S, LONGEST_INTERVAL_S, field="freshness_s")
+    _require_between(
+        p.calendar_interval_s, SHORTEST_CALENDAR_INTERVAL_S, LONGEST_INTERVAL_S, field="calendar_interval_s"
+    )
+    _require_between(p.ticker_interval_s, SHORTEST_TICKER_INTERVAL_S, LONGEST_INTERVAL_S, field="ticker_interval_s")
+    _check_opening(p)
+
+
+def _check_opening(p: ListingSniperParameters) -> None:
+    _require_between(p.opening_lead_ms, EARLIEST_LEAD_MS, LATEST_LEAD_MS, field="opening_lead_ms")
+    _require(
+        ok=p.opening_lead_ms < p.freshness_s * 1000,
+        field="opening_lead_ms",
+        value=p.opening_lead_ms,
+        rule=f"must be below freshness_s ({p.freshness_s} s): the order would be due after its deadline",
+    )
+    _require_between(p.burst_interval_ms, *BURST_INTERVALS_MS, field="burst_interval_ms")
+    _require_between(p.warm_s, 0, LONGEST_WARM_S, field="warm_s")
 
 
 def _check_exit_plan(plan: ExitPlan) -> None:
     _require_finite(plan, within="exit_plan.")
     _require_above_zero(plan.take_profit, field="exit_plan.take_profit")
+    _check_levels(plan)
     _require_above_zero(plan.stop_loss, field="exit_plan.stop_loss")
     _require(
         ok=plan.stop_loss is None or plan.stop_loss < 1,
@@ -182,13 +248,60 @@ def _check_exit_plan(plan: ExitPlan) -> None:
         value=plan.stop_loss,
         rule="must be below 1",
     )
+    _require_above_zero(plan.trailing_stop, field="exit_plan.trailing_stop")
+    _require(
+        ok=plan.trailing_stop is None or plan.trailing_stop < 1,
+        field="exit_plan.trailing_stop",
+        value=plan.trailing_stop,
+        rule="must be below 1",
+    )
+    _require_above_zero(plan.trailing_activation, field="exit_plan.trailing_activation")
+    _require(
+        ok=plan.trailing_activation is None or plan.trailing_stop is not None,
+        field="exit_plan.trailing_activation",
+        value=plan.trailing_activation,
+        rule="needs a trailing_stop: it says from which gain on that counts",
+    )
     _require_above_zero(plan.time_limit_s, field="exit_plan.time_limit_s", most=LONGEST_HOLDING_S)
+
+
+def _check_levels(plan: ExitPlan) -> None:
+    levels = plan.take_profit_levels
+    _require(
+        ok=plan.take_profit is None or not levels,
+        field="exit_plan.take_profit_levels",
+        value=f"{len(levels)} beside a take_profit of {plan.take_profit}",
+        rule="must be empty while take_profit sells everything: use one of the two",
+    )
+    for number, level in enumerate(levels, 1):
+        field = f"exit_plan.take_profit_levels.{number}"
+        _require_finite(level, within=f"{field}.")
+        _require_above_zero(level.at, field=f"{field}.at")
+        _require_above_zero(level.share, field=f"{field}.share", most=Decimal(1))
+    gains = [level.at for level in levels]
+    _require(
+        ok=all(lower < higher for lower, higher in pairwise(gains)),
+        field="exit_plan.take_profit_levels",
+        value=" ".join(str(gain) for gain in gains),
+        rule="must ascend from level to level",
+    )
+    sold = total(level.share for level in levels)
+    _require(
+        ok=sold <= 1,
+        field="exit_plan.take_profit_levels",
+        value=sold,
+        rule="must not sell more than was bought: the shares add up to at most 1",
+    )
 
 
 def _require_patterns(patterns: tuple[str, ...], *, field: str) -> None:
     for pattern in patterns:
         ok = bool(pattern) and not any(char.isspace() or char == "," for char in pattern)
         _require(ok=ok, field=field, value=repr(pattern), rule="must be a pair or a pattern like *USDT")
+        ok = pattern == pattern.upper()
+        _require(
+            ok=ok, field=field, value=repr(pattern), rule=f"must be in upper case, as symbols are: {pattern.upper()}"
+        )
 
 
 def symbol_matches(symbol: str, patterns: tuple[str, ...]) -> str | None:

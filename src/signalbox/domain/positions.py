@@ -25,15 +25,32 @@ class ExitRule(StrEnum):
 
     TAKE_PROFIT = "take_profit"
     STOP_LOSS = "stop_loss"
+    TRAILING_STOP = "trailing_stop"
     TIME_LIMIT = "time_limit"
     FLATTEN = "flatten"
 
 
+class TakeProfitLevel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sell a part on the way up: `at` is the gain as a fraction of the entry price, `share` the part of what was
+    bought."""
+
+    at: Decimal
+    share: Decimal
+
+
 class ExitPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When to leave a position. Ratios are fractions of the average entry price (0.2 = 20 %); any mix is allowed."""
+    """When to leave a position. Any mix is allowed, except `take_profit` (all at once) beside `take_profit_levels`.
+
+    Ratios are fractions of the average entry price (0.2 = 20 %), but `trailing_stop` is a fraction of the highest bid
+    since the entry. `trailing_activation` is the gain that this bid must have reached before the trailing stop counts;
+    None: it counts from the first bid on. Levels are ascending.
+    """
 
     take_profit: Decimal | None = None
+    take_profit_levels: tuple[TakeProfitLevel, ...] = ()
     stop_loss: Decimal | None = None
+    trailing_stop: Decimal | None = None
+    trailing_activation: Decimal | None = None
     time_limit_s: Decimal | None = None
 
 
@@ -41,7 +58,8 @@ class Position(Struct, frozen=True, kw_only=True):
     """Holdings of one symbol that one entry opened. Quantity in base; cost, PnL and fees in quote.
 
     `cost` is what the remaining quantity cost without fees; `fees` are all quote fees so far; `realised_pnl` is
-    booked by sells and includes the fees of both sides once they are paid.
+    booked by sells and includes the fees of both sides once they are paid. `bought` is all base that buys brought,
+    after base fees; `highest_bid` the best price seen since the entry, kept only for a trailing stop.
     """
 
     id: PositionId
@@ -56,6 +74,8 @@ class Position(Struct, frozen=True, kw_only=True):
     realised_pnl: Decimal = ZERO
     fees: Decimal = ZERO
     closed_at: datetime | None = None
+    bought: Decimal = ZERO
+    highest_bid: Decimal | None = None
 
     @property
     def average_entry_price(self) -> Decimal | None:
@@ -107,9 +127,11 @@ def apply_fill(position: Position, fill: Fill, *, quote_asset: str, base_asset: 
     base_fee = fill.fee if fill.fee_asset == base_asset else ZERO
     fees = total((position.fees, quote_fee))
     if fill.side is Side.BUY:
+        received = total((fill.quantity, base_fee.copy_negate()))
         return structs.replace(
             position,
-            quantity=total((position.quantity, fill.quantity, base_fee.copy_negate())),
+            quantity=total((position.quantity, received)),
+            bought=total((position.bought, received)),
             cost=total((position.cost, fill.quote_quantity)),
             realised_pnl=total((position.realised_pnl, quote_fee.copy_negate())),
             fees=fees,

@@ -11,7 +11,7 @@ from tests.unit.domain import examples
 from signalbox.domain.configuration import OrderStyle
 from signalbox.domain.instruments import InstrumentStatus
 from signalbox.domain.orders import Fill, Mode, Side
-from signalbox.domain.positions import ExitPlan
+from signalbox.domain.positions import ExitPlan, TakeProfitLevel
 from signalbox.domain.risk.capacity import Usage
 from signalbox.domain.risk.checks import EntryInputs
 from signalbox.domain.signals import DetectionSource
@@ -71,15 +71,46 @@ def fills_of_one_order(draw: st.DrawFn, *, side: Side, most: int = 1_000_000) ->
     ]
 
 
+def ratios() -> st.SearchStrategy[Decimal]:
+    """Fractions between 0 and 1, neither of them included."""
+    return st.integers(1, 9900).map(lambda number: Decimal(number) / 10_000)
+
+
+_RATIOS = ratios()
+
+
 def exit_plans() -> st.SearchStrategy[ExitPlan]:
-    """Any mix of exit rules."""
-    ratios = st.integers(1, 9900).map(lambda number: Decimal(number) / 10_000)
+    """Any mix of the rules that sell everything at once and remember nothing."""
     return st.builds(
         ExitPlan,
-        take_profit=st.none() | ratios,
-        stop_loss=st.none() | ratios,
+        take_profit=st.none() | _RATIOS,
+        stop_loss=st.none() | _RATIOS,
         time_limit_s=st.none() | positive(100000, places=3),
     )
+
+
+@st.composite
+def any_exit_plans(draw: st.DrawFn) -> ExitPlan:
+    """Any mix of all rules that a configuration may have."""
+    levels = draw(st.just(()) | take_profit_levels())
+    trailing = draw(st.none() | _RATIOS)
+    return ExitPlan(
+        take_profit=None if levels else draw(st.none() | _RATIOS),
+        take_profit_levels=levels,
+        stop_loss=draw(st.none() | _RATIOS),
+        trailing_stop=trailing,
+        trailing_activation=None if trailing is None else draw(st.none() | _RATIOS),
+        time_limit_s=draw(st.none() | positive(100000, places=3)),
+    )
+
+
+@st.composite
+def take_profit_levels(draw: st.DrawFn) -> tuple[TakeProfitLevel, ...]:
+    """Ascending levels that sell at most everything."""
+    gains = sorted(draw(st.sets(_RATIOS, min_size=1, max_size=4)))
+    cuts = sorted(draw(st.sets(st.integers(1, 100), min_size=len(gains), max_size=len(gains))))
+    shares = [Decimal(high - low) / 100 for low, high in zip([0, *cuts], cuts, strict=False)]
+    return tuple(TakeProfitLevel(at=at, share=share) for at, share in zip(gains, shares, strict=True))
 
 
 def usages() -> st.SearchStrategy[Usage]:

@@ -5,13 +5,22 @@ from typing import Any
 import msgspec
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from tests.property.domain.generators import amounts, entry_inputs, exit_plans, instants, positive, quick
-from tests.unit.domain.examples import position
+from tests.property.domain.generators import (
+    amounts,
+    any_exit_plans,
+    entry_inputs,
+    instants,
+    positive,
+    quick,
+    ratios,
+    steps,
+)
+from tests.unit.domain.examples import instrument, position
 
 from signalbox.domain.orders import Mode
 from signalbox.domain.risk.checks import ENTRY_CHECKS, CheckKind, CheckVerdict, EntryInputs, SkipCode
 from signalbox.domain.signals import DetectionSource
-from signalbox.domain.strategies.exits import ExitInputs, decide_exit
+from signalbox.domain.strategies.exits import ExitInputs, decide_exit, exit_shape
 from signalbox.domain.strategies.listing_sniper import EntryVerdict, decide_entry
 
 encode = msgspec.json.Encoder(decimal_format="string").encode
@@ -71,18 +80,35 @@ def test_every_check_is_recorded_and_the_conclusion_follows_from_them(inputs: En
 
 @quick
 @given(
-    plan=exit_plans(),
+    plan=any_exit_plans(),
     quantity=amounts(places=8),
+    sold=amounts(places=8),
     cost=amounts(places=8),
+    peak=st.none() | positive(),
     bid=st.none() | positive(),
-    opened_at=instants(),
-    now=instants(),
+    instants=st.tuples(instants(), instants()),
+    market=st.none() | st.builds(instrument, lot_size=steps(), tick_size=steps(), sell_band=st.none() | ratios()),
+    way=st.tuples(st.none() | amounts(places=8), st.booleans(), st.none() | ratios()),
 )
-def test_a_stored_exit_gives_the_same_decision(
-    plan: Any, quantity: Any, cost: Any, bid: Any, opened_at: Any, now: Any
+def test_a_stored_exit_gives_the_same_decision_and_order(
+    *, plan: Any, quantity: Any, sold: Any, cost: Any, peak: Any, bid: Any, instants: Any, market: Any, way: Any
 ) -> None:
-    held = position(plan=plan, quantity=quantity, cost=cost if quantity else quantity)
-    inputs = ExitInputs(position=msgspec.structs.replace(held, opened_at=opened_at), now=now, bid=bid)
+    held = position(
+        plan=plan, quantity=quantity, cost=cost if quantity else quantity, bought=quantity + sold, highest_bid=peak
+    )
+    (opened_at, now), (free, flatten, discount) = instants, way
+    inputs = ExitInputs(
+        position=msgspec.structs.replace(held, opened_at=opened_at),
+        now=now,
+        bid=bid,
+        instrument=market,
+        free=free,
+        flatten=flatten,
+        discount=discount,
+    )
     stored = msgspec.json.decode(_as_jsonb_keeps_it(encode(inputs)), type=ExitInputs)
     assert stored == inputs
-    assert decide_exit(stored) == decide_exit(inputs)
+    verdict = decide_exit(inputs)
+    assert decide_exit(stored) == verdict
+    if verdict is not None:
+        assert exit_shape(stored, verdict) == exit_shape(inputs, verdict)

@@ -9,7 +9,7 @@ from signalbox.domain.configuration import AccountSettings, BotConfiguration, Li
 from signalbox.domain.ids import AccountId, ConfigurationId, DecisionId, OrderId, PositionId, client_order_id
 from signalbox.domain.instruments import Instrument, InstrumentStatus
 from signalbox.domain.orders import Fill, Mode, Order, OrderType, Purpose, Side
-from signalbox.domain.positions import ExitPlan, Position
+from signalbox.domain.positions import ExitPlan, Position, TakeProfitLevel
 from signalbox.domain.risk.capacity import Capacity, Reservation, Usage
 from signalbox.domain.risk.checks import EntryInputs
 from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting, signal_from
@@ -142,6 +142,11 @@ def fill(trade_id: str, quantity: str, price: str, *, side: Side = Side.BUY, **c
         "filled_at": NOW,
     }
     return Fill(**{**values, **changes})
+
+
+def levels(*steps: tuple[str, str]) -> tuple[TakeProfitLevel, ...]:
+    """Take-profit levels from pairs of gain and share."""
+    return tuple(TakeProfitLevel(at=Decimal(at), share=Decimal(share)) for at, share in steps)
 
 
 def position(*, plan: ExitPlan | None = None, held: timedelta = timedelta(0), **changes: Any) -> Position:

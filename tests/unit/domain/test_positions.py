@@ -22,6 +22,7 @@ def test_a_buy_adds_quantity_and_cost_and_its_fee_is_a_loss() -> None:
     assert (after.quantity, after.cost, after.fees) == (Decimal(40), Decimal(20), Decimal("0.02"))
     assert after.realised_pnl == Decimal("-0.02")
     assert after.average_entry_price == Decimal("0.5")
+    assert after.bought == Decimal(40)
 
 
 def test_a_full_sale_leaves_nothing_and_books_the_result() -> None:
@@ -56,6 +57,12 @@ def test_sums_close_to_the_last_digit_after_sales_by_thirds() -> None:
 def test_a_fee_in_the_base_asset_reduces_what_is_held() -> None:
     after = _apply(position(), fill("1", "40", "0.5", fee=Decimal("0.04"), fee_asset="NEW"))
     assert (after.quantity, after.cost, after.fees, after.realised_pnl) == (Decimal("39.96"), Decimal(20), ZERO, ZERO)
+    assert after.bought == Decimal("39.96")
+
+
+def test_a_sale_leaves_what_was_bought_as_it_was() -> None:
+    after = _apply(position(), fill("1", "40", "0.5"), fill("2", "10", "0.6", side=Side.SELL), fill("3", "2", "0.5"))
+    assert (after.quantity, after.bought) == (Decimal(32), Decimal(42))
 
 
 def test_a_fee_in_the_base_asset_leaves_with_a_sale() -> None:
