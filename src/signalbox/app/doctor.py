@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from signalbox.app.secrets import CredentialSource
 from signalbox.app.settings import Settings
 from signalbox.control import accounts, runs
 from signalbox.control.context import Control
-from signalbox.domain.errors import ConfigError, SignalboxError
+from signalbox.domain.errors import ConfigError, SignalboxError, VenueUnavailable
 from signalbox.domain.orders import Mode
 from signalbox.engine.clock import SystemClock
 from signalbox.ledger import migrate
@@ -191,9 +192,11 @@ async def _rest(settings: Settings) -> Finding:
         clock = SystemClock()
         offset = ClockOffset(clock, MexcMarket(reads, clock=clock, events=_Silent()).server_time)
         await offset.measure()
-    milliseconds = offset.best.offset_us / 1000
-    found = f"{settings.mexc.rest_url} answers; its clock is {milliseconds:+.1f} ms from ours"
-    found += f" (± {offset.best.error_us / 1000:.1f} ms)"
+    reading = offset.reading()
+    if reading is None:
+        raise VenueUnavailable("the exchange does not tell its time")
+    milliseconds, error_ms = (value / timedelta(milliseconds=1) for value in (reading.offset, reading.error))
+    found = f"{settings.mexc.rest_url} answers; its clock is {milliseconds:+.1f} ms from ours (± {error_ms:.1f} ms)"
     if abs(milliseconds) < _OFFSET_WARN_MS:
         return Finding(name="MEXC REST and clock", verdict=Verdict.OK, found=found)
     return Finding(

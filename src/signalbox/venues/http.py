@@ -35,14 +35,16 @@ class AnswerUnclear(VenueUnavailable):
 
 
 class HttpResponse(Struct, frozen=True, kw_only=True):
-    """A whole answer. Header names are lower-case; `sent_ns` and `received_ns` are monotonic: the moment the request
-    was handed to the socket, and the moment the last bytes of the answer were in our hands."""
+    """A whole answer. Header names are lower-case. Monotonic: `begun_ns` right before the request was handed to the
+    socket, `sent_ns` right after that, `received_ns` when the last bytes of the answer were in our hands. Between
+    `begun_ns` and `received_ns` the venue has answered, for sure."""
 
     status: int
     headers: dict[str, str]
     body: bytes
     sent_ns: int
     received_ns: int
+    begun_ns: int | None = None
 
 
 class HttpTarget(Struct, frozen=True, kw_only=True):
@@ -102,6 +104,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._poll: select.poll | None = None
         self._waiter: asyncio.Future[HttpResponse] | None = None
+        self._begun_ns = 0
         self._sent_ns = 0
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
@@ -135,6 +138,7 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or self._waiter is not None or transport.is_closing():
             raise RequestNotSent("the connection was closed before the request was written")
         self._waiter = asyncio.get_running_loop().create_future()
+        self._begun_ns = self._clock.monotonic_ns()
         transport.write(request)
         self._sent_ns = self._clock.monotonic_ns()
         if on_sent is not None:
@@ -216,6 +220,7 @@ class HttpConnection(asyncio.Protocol):
                 body=b"".join(self._body),
                 sent_ns=self._sent_ns,
                 received_ns=self._clock.monotonic_ns(),
+                begun_ns=self._begun_ns,
             )
         )
 
