@@ -13,6 +13,16 @@ from signalbox.domain.configuration import Account, AccountSettings, Venue
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.ids import AccountId, DecisionId, RunId, SignalId
 from signalbox.domain.instruments import Instrument, TradableSymbols
+from signalbox.domain.listing_records import (
+    Conclusion,
+    FirstBook,
+    ListingFacts,
+    ListingNote,
+    MarketSeen,
+    TradableProof,
+    Unfinished,
+    Watch,
+)
 from signalbox.domain.listings import ListingSchedule, UpcomingListing
 from signalbox.domain.market import BookTicker, ClockReading, OrderBook
 from signalbox.domain.orders import (
@@ -215,7 +225,57 @@ class SystemState(Struct, frozen=True, kw_only=True):
     kill_switch_mode: str
 
 
-class Ledger(IntentWriter, Protocol):
+class ListingLedger(Protocol):
+    """The record of every listing that appeared, traded or not. Nothing here is on an order's way; every write may be
+    repeated."""
+
+    async def note_listing(self, note: ListingNote, *, at: datetime) -> None:
+        """A listing with everybody who saw it so far. What is known already is kept where it is earlier."""
+
+    async def note_markets(self, watch: Watch, markets: Sequence[MarketSeen], *, at: datetime) -> Sequence[str]:
+        """The venue's list at the start of a run. Symbols that appeared while no bot was watching get a record that
+        says so, and are returned; the first list of a venue is only learnt."""
+
+    async def adopt_decisions(self, account_id: AccountId, *, since: datetime, at: datetime) -> int:
+        """Records for listings that were decided on but have none; how many there were."""
+
+    async def listing_facts(
+        self, account_id: AccountId, *, also: Sequence[SignalId] = (), at: datetime
+    ) -> Sequence[ListingFacts]:
+        """What the ledger has on listings without an outcome, on those that were missed and yet bought, and on the
+        ones named."""
+
+    async def conclude_listing(
+        self, account_id: AccountId, listing_id: SignalId, conclusion: Conclusion, *, at: datetime
+    ) -> None:
+        """What became of a listing. What was traded stays so."""
+
+    async def note_market(
+        self,
+        account_id: AccountId,
+        listing_id: SignalId,
+        *,
+        api_tradable: bool,
+        proof: TradableProof | None,
+        at: datetime,
+    ) -> None:
+        """What the venue's rules say of a listing now. A proof counts when there was none before."""
+
+    async def note_first_book(
+        self, account_id: AccountId, listing_id: SignalId, book: FirstBook, *, at: datetime
+    ) -> None:
+        """What the quote amount would have bought. Only the first one counts."""
+
+    async def note_bid(
+        self, account_id: AccountId, listing_id: SignalId, minutes: int, bid: Decimal, *, at: datetime
+    ) -> None:
+        """The best bid so many minutes after the first book. Only the first one counts."""
+
+    async def unfinished_listings(self, account_id: AccountId, *, at: datetime) -> Sequence[Unfinished]:
+        """Real listings of which a look back is still to come at that instant."""
+
+
+class Ledger(IntentWriter, ListingLedger, Protocol):
     """Everything that the engine writes to and reads from the ledger. Each method is one transaction and raises
     LedgerUnavailable when the ledger cannot be reached."""
 

@@ -18,6 +18,7 @@ from signalbox.ledger.connecting import UrlSource
 from signalbox.ledger.database import Database
 from signalbox.ledger.hot_connection import HotConnection
 from signalbox.ledger.journal import Journal
+from signalbox.ledger.listing_records import ListingRecords
 from signalbox.ledger.outcomes import Outcomes
 from signalbox.ledger.ownership import Ownership
 from signalbox.ledger.positions import Positions
@@ -31,7 +32,7 @@ SELECT FROM strategy_decisions WHERE id = $1 UNION ALL SELECT FROM intent_journa
 """
 
 
-class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts, Alerts):
+class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts, Alerts, ListingRecords):
     """One connection for intents, one for ownership, one for changes, and a small pool for everything else.
 
     `on_change` is told whether intents can be committed, whenever that changes.

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from msgspec import Struct, structs
+from tests.unit.engine.fake_listing_records import FakeListingRecords, ListingRows
 
 from signalbox.domain.alerts import Alert
 from signalbox.domain.configuration import Account, AccountSettings, BotConfiguration, Venue
@@ -91,6 +92,7 @@ class FakeDatabase:
         self.trade_log: list[OrderId] = []
         self.evidence: list[tuple[SignalId, Sighting]] = []
         self.injected: list[Sighting] = []
+        self.listing_rows = ListingRows()
         self.events: list[dict[str, Any]] = []
         self.health: dict[str, tuple[str, dict[str, Any]]] = {}
         self.alerts: dict[tuple[str, str], Alert] = {}
@@ -130,8 +132,10 @@ class FakeDatabase:
         return [row for row in self.orders.values() if row.order.purpose is purpose]
 
 
-class FakeLedger:
+class FakeLedger(FakeListingRecords):
     """The Ledger port over a FakeDatabase."""
+
+    db: FakeDatabase
 
     def __init__(self, database: FakeDatabase | None = None) -> None:
         self.db = database or FakeDatabase()
