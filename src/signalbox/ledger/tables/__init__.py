@@ -16,6 +16,7 @@ from signalbox.ledger.tables.configuration import (
     settings_history,
 )
 from signalbox.ledger.tables.listing_records import listing_records, listing_sightings, venue_symbols
+from signalbox.ledger.tables.reconciliation import account_balances, external_orders, reconciliations
 from signalbox.ledger.tables.records import chain_heads, system_events, trade_logs
 from signalbox.ledger.tables.schedule import clock_offsets, listing_schedule
 from signalbox.ledger.tables.signals import bot_trade_events, listing_signals, listings, strategy_decisions
@@ -23,6 +24,7 @@ from signalbox.ledger.tables.status import bot_health, equity_snapshots, system_
 from signalbox.ledger.tables.trading import fills, intent_journal, positions, reservations, trade_orders
 
 __all__ = [
+    "account_balances",
     "account_ownership",
     "accounts",
     "alerts",
@@ -33,6 +35,7 @@ __all__ = [
     "chain_heads",
     "clock_offsets",
     "equity_snapshots",
+    "external_orders",
     "fills",
     "intent_journal",
     "leaders",
@@ -43,6 +46,7 @@ __all__ = [
     "listings",
     "metadata",
     "positions",
+    "reconciliations",
     "reservations",
     "settings",
     "settings_history",
