@@ -298,7 +298,7 @@ def _require_patterns(patterns: tuple[str, ...], *, field: str) -> None:
     for pattern in patterns:
         ok = bool(pattern) and not any(char.isspace() or char == "," for char in pattern)
         _require(ok=ok, field=field, value=repr(pattern), rule="must be a pair or a pattern like *USDT")
-        ok = pattern == pattern.upper()
+        ok = not any("a" <= char <= "z" for char in pattern)
         _require(
             ok=ok, field=field, value=repr(pattern), rule=f"must be in upper case, as symbols are: {pattern.upper()}"
         )

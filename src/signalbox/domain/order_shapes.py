@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from signalbox.domain.configuration import BotConfiguration, ListingSniperParameters, OrderStyle
+from signalbox.domain.configuration import BotConfiguration, ListingSniperParameters, begins_with_limit
 from signalbox.domain.instruments import Instrument
 from signalbox.domain.money import ONE, product, round_down, share, total
 from signalbox.domain.orders import OrderType, TimeInForce
@@ -25,7 +25,7 @@ def first_shape(
 ) -> OrderShape | None:
     """How the first attempt goes out, or None when its style needs a price or a market rule that is not known yet."""
     parameters, spend = configuration.parameters, configuration.quote_amount
-    if parameters.order_style is OrderStyle.IOC_LIMIT:
+    if begins_with_limit(parameters):
         return ioc_shape(parameters, spend, instrument=instrument, price=price)
     return OrderShape(order_type=OrderType.MARKET, quote_amount=spend)
 

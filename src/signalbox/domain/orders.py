@@ -132,9 +132,15 @@ class Fill(Struct, frozen=True, kw_only=True):
 
 
 class RefusalKind(StrEnum):
-    """What a definite refusal allows us to do next."""
+    """What a definite refusal allows us to do next.
+
+    `not_listed`: the venue does not know the pair, or not for API trading; just after an opening that may only mean
+    "not yet", later it is for good. `no_sellers`: the book's other side is empty.
+    """
 
     NOT_OPEN_YET = "not_open_yet"
+    NOT_LISTED = "not_listed"
+    NO_SELLERS = "no_sellers"
     PRICE = "price"
     ORDER_TYPE = "order_type"
     CLOCK = "clock"
@@ -210,12 +216,16 @@ _FINAL = frozenset({EvidenceState.FILLED, EvidenceState.PARTIALLY_CANCELLED, Evi
 
 
 class StageTimes(Struct, kw_only=True):
-    """When an order passed each stage of its way, UTC. Filled in while it travels; any may be missing."""
+    """When an order passed each stage of its way, UTC. Filled in while it travels; any may be missing.
+
+    `due_at`: when a scheduled order was to reach the venue, by our clock.
+    """
 
     exchange_event_at: datetime | None = None
     received_at: datetime | None = None
     decided_at: datetime | None = None
     durable_at: datetime | None = None
+    due_at: datetime | None = None
     sent_at: datetime | None = None
     acknowledged_at: datetime | None = None
 

@@ -89,12 +89,16 @@ _CONFIDENCE = {
 }
 
 
-def signal_from(sighting: Sighting, *, freshness: timedelta = DEFAULT_FRESHNESS) -> ListingSignal:
+def signal_from(
+    sighting: Sighting, *, freshness: timedelta = DEFAULT_FRESHNESS, opens_at: datetime | None = None
+) -> ListingSignal:
     """The signal that the first sighting of a listing becomes.
 
     The listing instant is the venue's opening time when it is known, else the minute of the detection: MEXC gives
-    opening times by the minute, so two engines that saw a surprise listing agree on its identity.
+    opening times by the minute, so two engines that saw a surprise listing agree on its identity. `opens_at` is the
+    opening of a scheduled listing by our own clock: one that was reported ahead of it is fresh counted from there.
     """
+    fresh_from = sighting.seen_at if opens_at is None else max(sighting.seen_at, opens_at)
     listed_at = sighting.listing_time or sighting.seen_at.replace(second=0, microsecond=0)
     return ListingSignal(
         id=listing_signal_id(sighting.symbol, listed_at),
@@ -102,7 +106,7 @@ def signal_from(sighting: Sighting, *, freshness: timedelta = DEFAULT_FRESHNESS)
         listed_at=listed_at,
         detection_source=sighting.source,
         detected_at=sighting.seen_at,
-        freshness_deadline=sighting.seen_at + freshness,
+        freshness_deadline=fresh_from + freshness,
         confidence=_CONFIDENCE[sighting.source],
         listing_time=sighting.listing_time,
         exchange_event_at=sighting.exchange_event_at,

@@ -1,6 +1,7 @@
 """Symbol patterns: what the exchange may list must be nameable."""
 
 import re
+import string
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,9 @@ from tests.unit.domain.examples import configuration
 from signalbox.domain.configuration import check_configuration, symbol_matches
 
 symbols = st.text(
-    st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters=","), min_size=1, max_size=15
+    st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters="," + string.ascii_lowercase),
+    min_size=1,
+    max_size=15,
 )
 
 

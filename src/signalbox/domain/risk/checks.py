@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from signalbox.domain.configuration import AccountSettings, BotConfiguration, OrderStyle, symbol_matches
+from signalbox.domain.configuration import AccountSettings, BotConfiguration, begins_with_limit, symbol_matches
 from signalbox.domain.instruments import Instrument, InstrumentStatus
 from signalbox.domain.money import ZERO, plain, total
 from signalbox.domain.order_shapes import first_shape
@@ -214,7 +214,7 @@ def duplicate(i: EntryInputs) -> RiskCheck:
 
 def min_notional(i: EntryInputs) -> RiskCheck:
     """The order must reach the venue's minimum, when it is known."""
-    market = i.configuration.parameters.order_style is not OrderStyle.IOC_LIMIT
+    market = not begins_with_limit(i.configuration.parameters)
     least = None if i.instrument is None else i.instrument.min_notional_market if market else i.instrument.min_notional
     spend = i.configuration.quote_amount
     return _check(
@@ -243,7 +243,7 @@ def price_sanity(i: EntryInputs) -> RiskCheck:
 def priceable(i: EntryInputs) -> RiskCheck:
     """A limit entry needs the market's price and lot rules, a price to start from, and a size above zero."""
     c = i.configuration
-    needed = c.parameters.order_style is OrderStyle.IOC_LIMIT
+    needed = begins_with_limit(c.parameters)
     shape = first_shape(c, instrument=i.instrument, price=i.reference_price)
     found = (
         f"{plain(shape.quantity)} at {plain(shape.limit_price)}"
