@@ -17,7 +17,7 @@ from signalbox.domain.configuration import Account
 from signalbox.domain.ids import ClientOrderId
 from signalbox.domain.instruments import Instrument, TradableSymbols
 from signalbox.domain.listings import ListingSchedule, ListingState, UpcomingListing
-from signalbox.domain.market import BookTicker, ClockReading, OrderBook
+from signalbox.domain.market import BookLevel, BookTicker, ClockReading, OrderBook
 from signalbox.domain.orders import (
     Accepted,
     EvidenceState,
@@ -420,7 +420,7 @@ class FakeMarket:
         await self._enter()
         return list(self.known.values())
 
-    async def instrument(self, symbol: str) -> Instrument | None:
+    async def instrument(self, symbol: str, *, poll: bool = False) -> Instrument | None:
         await self._enter()
         if symbol in self.unknown:
             return None
@@ -438,8 +438,13 @@ class FakeMarket:
             received_at=self._clock.now(),
         )
 
-    async def order_book(self, symbol: str, depth: int) -> OrderBook:
-        raise NotImplementedError
+    async def order_book(self, symbol: str, depth: int, *, poll: bool = False) -> OrderBook:
+        await self._enter()
+        if not poll:
+            raise NotImplementedError
+        price = self.prices.get(symbol, PRICE)
+        levels = () if price is None else (BookLevel(price=price, quantity=Decimal(1000)),)
+        return OrderBook(symbol=symbol, bids=levels, asks=levels, received_at=self._clock.now())
 
     async def close(self) -> None:
         self.closed = True

@@ -78,17 +78,17 @@ class MexcPublic:
         """All markets with their rules, announced ones included."""
         return await self._market.instruments()
 
-    async def instrument(self, symbol: str) -> Instrument | None:
+    async def instrument(self, symbol: str, *, poll: bool = False) -> Instrument | None:
         """One market, None when the venue does not know it (yet)."""
-        return await self._market.instrument(symbol)
+        return await self._market.instrument(symbol, poll=poll)
 
     async def book_ticker(self, symbol: str) -> BookTicker:
         """Best prices of a market."""
         return await self._market.book_ticker(symbol)
 
-    async def order_book(self, symbol: str, depth: int) -> OrderBook:
+    async def order_book(self, symbol: str, depth: int, *, poll: bool = False) -> OrderBook:
         """A snapshot of the book with up to `depth` levels a side."""
-        return await self._market.order_book(symbol, depth)
+        return await self._market.order_book(symbol, depth, poll=poll)
 
     async def known_symbols(self) -> frozenset[str]:
         """Every symbol that is not new; see MexcFeed.known_symbols."""

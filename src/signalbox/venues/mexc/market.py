@@ -34,11 +34,14 @@ class MexcMarket:
         self._report(bad)
         return found
 
-    async def instrument(self, symbol: str) -> Instrument | None:
+    async def instrument(self, symbol: str, *, poll: bool = False) -> Instrument | None:
         """One market, None when the venue does not know it. Raises VenueUnavailable."""
         try:
             response = await self._reads.get(
-                "/api/v3/exchangeInfo", f"symbol={encode(symbol)}", weight=WEIGHTS["/api/v3/exchangeInfo"]
+                "/api/v3/exchangeInfo",
+                f"symbol={encode(symbol)}",
+                weight=WEIGHTS["/api/v3/exchangeInfo"],
+                poll=poll,
             )
         except VenueRefused as error:
             if error.code == _INVALID_SYMBOL:
@@ -63,10 +66,10 @@ class MexcMarket:
             received_at=book.received_at,
         )
 
-    async def order_book(self, symbol: str, depth: int) -> OrderBook:
+    async def order_book(self, symbol: str, depth: int, *, poll: bool = False) -> OrderBook:
         """A snapshot with up to `depth` levels a side (at most 5000). Raises VenueUnavailable."""
         limit = max(1, min(depth, _DEEPEST_BOOK))
-        response = await self._get("/api/v3/depth", f"symbol={encode(symbol)}&limit={limit}")
+        response = await self._get("/api/v3/depth", f"symbol={encode(symbol)}&limit={limit}", poll=poll)
         return parse.order_book(response.body, symbol, self._clock.at(response.received_ns))
 
     async def ticker_prices(self, *, poll: bool = False) -> tuple[list[wire.TickerPrice], int]:

@@ -59,7 +59,8 @@ class FakeMarket:
     async def instruments(self) -> Sequence[Instrument]:
         return [self.instrument_now] if self.instrument_now else []
 
-    async def instrument(self, symbol: str) -> Instrument | None:
+    async def instrument(self, symbol: str, *, poll: bool = False) -> Instrument | None:
+        assert not poll
         if self.away:
             raise VenueUnavailable("the venue is away")
         return self.instrument_now if symbol == "ABCUSDT" else None
@@ -67,8 +68,9 @@ class FakeMarket:
     async def book_ticker(self, symbol: str) -> BookTicker:
         raise NotImplementedError(symbol)
 
-    async def order_book(self, symbol: str, depth: int) -> OrderBook:
+    async def order_book(self, symbol: str, depth: int, *, poll: bool = False) -> OrderBook:
         assert depth > 0
+        assert not poll
         return OrderBook(symbol=symbol, bids=self.bids, asks=self.asks, received_at=NOON)
 
     async def close(self) -> None: ...
@@ -165,12 +167,12 @@ async def refusal(desk: Desk, **changes: Any) -> tuple[str, RefusalKind]:
 
 
 async def test_an_unknown_market_has_no_price_to_simulate_with(desk: Desk) -> None:
-    assert await refusal(desk, symbol="INJECTEDUSDT") == ("NO_MARKET", RefusalKind.NOT_OPEN_YET)
+    assert await refusal(desk, symbol="INJECTEDUSDT") == ("NO_MARKET", RefusalKind.NOT_LISTED)
 
 
 async def test_an_empty_side_has_none_either(desk: Desk) -> None:
     desk.market.asks = ()
-    assert await refusal(desk) == ("NO_MARKET", RefusalKind.NOT_OPEN_YET)
+    assert await refusal(desk) == ("NO_OPPOSITE", RefusalKind.NO_OPPOSITE)
 
 
 async def test_a_market_that_opens_later_is_not_filled_on_its_early_book(desk: Desk) -> None:
@@ -192,7 +194,7 @@ async def test_a_status_that_lags_behind_the_opening_does_not_matter(desk: Desk)
     ("changed", "order", "expected"),
     [
         ({"status": InstrumentStatus.PAUSED}, {}, ("NOT_OPEN", RefusalKind.NOT_OPEN_YET)),
-        ({"api_tradable": False}, {}, ("NOT_API_TRADABLE", RefusalKind.NOT_OPEN_YET)),
+        ({"api_tradable": False}, {}, ("NOT_API_TRADABLE", RefusalKind.NOT_LISTED)),
         ({"market_orders": False}, {}, ("NO_MARKET_ORDERS", RefusalKind.ORDER_TYPE)),
         ({}, {"quote_amount": Decimal("1.99")}, ("MIN_NOTIONAL", RefusalKind.TERMINAL)),
         ({}, {"side": Side.SELL, "quantity": Decimal(4)}, ("MIN_NOTIONAL", RefusalKind.TERMINAL)),
