@@ -200,7 +200,7 @@ async def test_f23_malformed_pushes_are_counted_and_the_stream_goes_on(venue: Co
 
 async def test_f24_a_listing_during_a_broken_connection_is_seen_after_it(venue: ConnectedVenue) -> None:
     async with watching(venue, SLOW) as watch:
-        venue.simulator.hub.disconnect_all()
+        venue.simulator.hub.disconnect()
         await venue.events.until(lambda: venue.events.status("feed.websocket") == "degraded")
         venue.listing("GAPUSDT", announced=False)
         await watch.until(lambda: watch.of("GAPUSDT", STREAM))

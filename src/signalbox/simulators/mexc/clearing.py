@@ -45,6 +45,15 @@ class Clearing:
             raise Refusal(errors.BALANCE_INSUFFICIENT)
         raise Refusal(errors.OVERSOLD if free > 0 else errors.POSITION_INSUFFICIENT)
 
+    def lock_again(self, order: Order, pair: Pair, publisher: Publisher) -> bool:
+        """Freeze anew what a closed order may cost; False when the account cannot pay it any more."""
+        asset, amount = self.needed(pair, order.side, Terms(order.price, order.remaining))
+        if order.account.balance(asset).free < amount:
+            return False
+        order.locked_asset, order.locked = asset, amount
+        self.lock(order, publisher)
+        return True
+
     def lock(self, order: Order, publisher: Publisher) -> None:
         """Freeze what the order may cost."""
         order.account.lock(order.locked_asset, order.locked)

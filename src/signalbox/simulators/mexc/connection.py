@@ -1,13 +1,13 @@
 """One websocket connection: its subscriptions, its outgoing queue, and when it is closed for silence."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from aiohttp import WSMsgType, web
 
-from signalbox.simulators.faults import FaultBoard
+from signalbox.simulators.faults import Fault, FaultBoard, FaultKind
 from signalbox.simulators.mexc.channels import Channel
 from signalbox.simulators.mexc.clock import Clock
 from signalbox.simulators.mexc.listen_keys import ListenKey
@@ -17,11 +17,13 @@ SEND_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Something to send: bytes are a push, text is an acknowledgement. `fresh` names new listings in it."""
+    """Something to send: bytes are a push, text is an acknowledgement. `fresh` names new listings in it; `about` is
+    what faults may be narrowed down to."""
 
     data: bytes | str
     channel: str = ""
     fresh: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,24 @@ class Connection:
 
     def send(self, frame: Frame) -> None:
         """Queue a frame; a client that reads too slowly is cut off. Push faults strike here."""
-        if isinstance(frame.data, str):
+        if isinstance(frame.data, str) or self.faults.idle:
             self._put(frame)
             return
-        if self.faults.take("push_malformed", frame.channel):
-            frame = Frame(b"\xff\xff\xff" + frame.data[: len(frame.data) // 2], frame.channel)
-        delayed = self.faults.take("push_delayed", frame.channel)
+        half = frame.data[: len(frame.data) // 2]
+        if self._strikes("push_malformed", frame):
+            frame = replace(frame, data=b"\xff\xff\xff" + half)
+        elif self._strikes("push_truncated", frame):
+            frame = replace(frame, data=half)
+        delayed = self._strikes("push_delayed", frame)
         for _ in range(self._copies(frame)):
             if delayed is None:
                 self._put(frame)
             else:
-                asyncio.get_running_loop().call_later(delayed.latency_ms / 1000, self._put, frame)
+                delay_s = self.faults.wait_ms(delayed) / 1000
+                asyncio.get_running_loop().call_later(delay_s, self._put, frame)
+
+    def _strikes(self, kind: FaultKind, frame: Frame) -> Fault | None:
+        return self.faults.take(kind, frame.channel, about=frame.about)
 
     def _put(self, frame: Frame) -> None:
         try:
@@ -120,12 +129,12 @@ class Connection:
                 await self.socket.pong(message.data)
 
     def _copies(self, frame: Frame) -> int:
-        if self.faults.take("disconnect", frame.channel):
+        if self._strikes("disconnect", frame):
             self.cut()
             return 0
-        if self.faults.take("push_missing", frame.channel):
+        if self._strikes("push_missing", frame):
             return 0
-        return 2 if self.faults.take("push_duplicated", frame.channel) else 1
+        return 2 if self._strikes("push_duplicated", frame) else 1
 
     def _note(self, frame: Frame) -> None:
         for symbol in frame.fresh:

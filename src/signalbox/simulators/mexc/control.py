@@ -4,14 +4,11 @@ Bodies are JSON and strict: unknown fields are refused with HTTP 422 and the nam
 the simulator listens on this machine only, and `control_enabled=False` removes these paths altogether.
 """
 
-from collections.abc import Awaitable, Callable
-from decimal import Decimal
-from typing import TypeVar
-
-import msgspec
 from aiohttp import web
 
-from signalbox.simulators.faults import Fault
+from signalbox.simulators.mexc.control_accounts import AccountControl
+from signalbox.simulators.mexc.control_bodies import ChangeFaults, ChangeListing, Disconnect, MovePrice, NewListing
+from signalbox.simulators.mexc.control_routes import body_of, strict
 from signalbox.simulators.mexc.decimals import plain
 from signalbox.simulators.mexc.dispatch import Dispatcher
 from signalbox.simulators.mexc.exchange import Exchange
@@ -20,54 +17,6 @@ from signalbox.simulators.mexc.options import ListingOptions, RateLimitOptions, 
 from signalbox.simulators.mexc.pairs import Pair
 from signalbox.simulators.mexc.rate_limits import RateLimits
 from signalbox.simulators.mexc.rest_orders import describe_order
-
-BodyT = TypeVar("BodyT")
-
-
-class NewListing(ListingOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /control/listings: a listing; `open_at_ms` (UTC) instead of `open_in_ms` when given.
-
-    `push_now` sends the miniTickers frame within the request, before it is answered.
-    """
-
-    open_at_ms: int | None = None
-    push_now: bool = False
-
-
-class ChangeListing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """PATCH /control/listings: reschedule, cancel, halt or resume, or change API tradability of one pair."""
-
-    symbol: str
-    open_in_ms: int | None = None
-    open_at_ms: int | None = None
-    cancel: bool = False
-    halted: bool | None = None
-    api_tradable: bool | None = None
-
-
-class MovePrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /control/prices: move the market; `hold` False lets it wander on from there."""
-
-    symbol: str
-    price: Decimal
-    hold: bool = True
-
-
-class ChangeFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /control/faults: optionally clear, then arm these."""
-
-    clear: bool = False
-    faults: tuple[Fault, ...] = ()
-
-
-class ChangeCredentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /control/accounts: rotate an account's credentials or take permissions away."""
-
-    label: str
-    api_key: str | None = None
-    secret: str | None = None
-    permissions: tuple[str, ...] | None = None
-    symbols: tuple[str, ...] | None = None
 
 
 class Control:
@@ -82,25 +31,25 @@ class Control:
     def routes(self) -> list[web.RouteDef]:
         """The routes, to be added to an application."""
         return [
-            web.post("/control/listings", _strict(self.add_listing)),
-            web.patch("/control/listings", _strict(self.change_listing)),
-            web.get("/control/listings", _strict(self.listings)),
-            web.get("/control/orders", _strict(self.orders)),
-            web.get("/control/events", _strict(self.events)),
-            web.post("/control/faults", _strict(self.change_faults)),
-            web.get("/control/faults", _strict(self.faults)),
-            web.post("/control/prices", _strict(self.move_price)),
-            web.post("/control/settings", _strict(self.change_settings)),
-            web.get("/control/settings", _strict(self.settings)),
-            web.post("/control/rate-limits", _strict(self.change_rate_limits)),
-            web.post("/control/accounts", _strict(self.change_account)),
-            web.post("/control/disconnect", _strict(self.disconnect)),
-            web.post("/control/push", _strict(self.push)),
+            web.post("/control/listings", strict(self.add_listing)),
+            web.patch("/control/listings", strict(self.change_listing)),
+            web.get("/control/listings", strict(self.listings)),
+            web.get("/control/orders", strict(self.orders)),
+            web.get("/control/events", strict(self.events)),
+            web.post("/control/faults", strict(self.change_faults)),
+            web.get("/control/faults", strict(self.faults)),
+            web.post("/control/prices", strict(self.move_price)),
+            web.post("/control/settings", strict(self.change_settings)),
+            web.get("/control/settings", strict(self.settings)),
+            web.post("/control/rate-limits", strict(self.change_rate_limits)),
+            web.post("/control/disconnect", strict(self.disconnect)),
+            web.post("/control/push", strict(self.push)),
+            *AccountControl(self._exchange).routes(),
         ]
 
     async def add_listing(self, request: web.Request) -> object:
         """List a pair now or at a time; answers when it will open."""
-        new = await _body(request, NewListing)
+        new = await body_of(request, NewListing)
         listing = ListingOptions(
             **{name: getattr(new, name) for name in ListingOptions.__struct_fields__ if name != "open_in_ms"},
             open_in_ms=new.open_in_ms if new.open_at_ms is None else new.open_at_ms - self._exchange.now_ms(),
@@ -110,8 +59,8 @@ class Control:
         return self._describe(pair) | {"pushed_to": reached}
 
     async def change_listing(self, request: web.Request) -> object:
-        """Move, cancel, halt or resume a pair."""
-        change = await _body(request, ChangeListing)
+        """Move, cancel, halt or resume a pair, or change its rules."""
+        change = await body_of(request, ChangeListing)
         pair, now = self._pair(change.symbol), self._exchange.now_ms()
         opens_at = change.open_at_ms
         if change.open_in_ms is not None:
@@ -122,13 +71,11 @@ class Control:
             pair.timetable.move_to(opens_at)
         if change.cancel:
             pair.timetable.gone_at_ms = now
-        if change.halted is not None:
-            pair.timetable.halted = change.halted
         if change.api_tradable is not None:
             pair.timetable.api_from_ms = pair.timetable.opens_at_ms if change.api_tradable else None
+        pair.change_rules(change.rules)
         self._exchange.advance(now)
-        self._exchange.catch_up(pair, now)  # a pair that was halted over its opening opens when it resumes
-        self._exchange.wake()
+        self._exchange.halt(pair, now, halted=pair.timetable.halted if change.halted is None else change.halted)
         return self._describe(pair)
 
     async def listings(self, _request: web.Request) -> object:
@@ -168,9 +115,11 @@ class Control:
 
     async def change_faults(self, request: web.Request) -> object:
         """Arm or clear faults."""
-        change = await _body(request, ChangeFaults)
+        change = await body_of(request, ChangeFaults)
         if change.clear:
             self._exchange.faults.clear()
+        for label in change.disarm:
+            self._exchange.faults.clear(label)
         for fault in change.faults:
             self._exchange.faults.arm(fault)
         return await self.faults(request)
@@ -181,7 +130,7 @@ class Control:
 
     async def move_price(self, request: web.Request) -> object:
         """Move the market of one pair."""
-        move = await _body(request, MovePrice)
+        move = await body_of(request, MovePrice)
         if move.price <= 0:
             raise ValueError(f"price must be above zero, got {move.price}")
         pair = self._pair(move.symbol)
@@ -193,9 +142,8 @@ class Control:
 
     async def change_settings(self, request: web.Request) -> object:
         """Change switches; those not named stay as they are."""
-        changes = await _body(request, dict[str, object])
+        changes = await body_of(request, dict[str, object])
         self._exchange.switches = updated_switches(self._exchange.switches, changes)
-        self._exchange.wake()
         return self._exchange.switches
 
     async def settings(self, _request: web.Request) -> object:
@@ -204,29 +152,14 @@ class Control:
 
     async def change_rate_limits(self, request: web.Request) -> object:
         """Replace the limits; what was counted is forgotten."""
-        self._limits.options = await _body(request, RateLimitOptions)
+        self._limits.options = await body_of(request, RateLimitOptions)
         self._limits.forgive()
         return self._limits.options
 
-    async def change_account(self, request: web.Request) -> object:
-        """Rotate credentials, change permissions or bound pairs of an account."""
-        change = await _body(request, ChangeCredentials)
-        account = self._exchange.accounts.by_label(change.label)
-        if account is None:
-            raise LookupError(f"no account {change.label!r}")
-        if change.api_key is not None or change.secret is not None:
-            self._exchange.accounts.replace_credentials(
-                account, change.api_key or account.api_key, change.secret or account.secret
-            )
-        if change.permissions is not None:
-            account.permissions = frozenset(change.permissions)
-        if change.symbols is not None:
-            account.symbols = frozenset(change.symbols)
-        return {"label": account.label}
-
-    async def disconnect(self, _request: web.Request) -> object:
-        """Cut all websocket connections."""
-        return {"disconnected": self._hub.disconnect_all()}
+    async def disconnect(self, request: web.Request) -> object:
+        """Cut all websocket connections, or those that subscribed to a channel."""
+        cut = await body_of(request, Disconnect)
+        return {"disconnected": self._hub.disconnect(cut.channel)}
 
     async def push(self, _request: web.Request) -> object:
         """Send the miniTickers frame now."""
@@ -249,28 +182,3 @@ class Control:
             "api_from_ms": table.api_from_ms,
             "price": plain(pair.price),
         }
-
-
-async def _body(request: web.Request, kind: type[BodyT]) -> BodyT:
-    return msgspec.json.decode(await request.read() or b"{}", type=kind)
-
-
-def _strict(
-    handler: Callable[[web.Request], Awaitable[object]],
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Answer JSON, and errors as 422 (bad body), 404 (unknown name) or 409 (not possible now) with a message."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        status = 200
-        result: object
-        try:
-            result = await handler(request)
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            status, result = 422, {"error": str(error)}
-        except LookupError as error:
-            status, result = 404, {"error": str(error)}
-        except ValueError as error:
-            status, result = 409, {"error": str(error)}
-        return web.Response(body=msgspec.json.encode(result), status=status, content_type="application/json")
-
-    return answer

@@ -42,6 +42,7 @@ class _Raw:
     path: str
     query: str
     body: str
+    params: dict[str, str]
     key: str | None
     content_type: str
     address: str
@@ -70,11 +71,14 @@ class Dispatcher:
             path=path,
             query=query,
             body=body,
+            params=parse_params(query, body),
             key=request.headers.get("X-MEXC-APIKEY"),
             content_type=request.headers.get("Content-Type", ""),
             address=request.remote or "",
             arrived_ns=arrived_ns,
         )
+        if self._exchange.faults.idle:
+            return self._answer(raw)
         before = await self._fault_before(request, raw)
         if before is not None:
             return before
@@ -82,13 +86,12 @@ class Dispatcher:
         return await self._fault_after(request, raw, answer)
 
     def _answer(self, raw: _Raw) -> web.Response:
-        params = parse_params(raw.query, raw.body)
         record = None
         if raw.method == "POST" and raw.path == "/api/v3/order":
-            record = OrderRequestRecord(raw.arrived_ns, self._exchange.now_ms(), raw.method, raw.path, params)
+            record = OrderRequestRecord(raw.arrived_ns, self._exchange.now_ms(), raw.method, raw.path, raw.params)
             self.order_requests.append(record)
         try:
-            result = self._call(raw, params, record)
+            result = self._call(raw, record)
         except Refusal as refusal:
             if record is not None:
                 record.code = refusal.code
@@ -101,29 +104,31 @@ class Dispatcher:
             record.order_id = str(result.get("orderId"))
         return web.Response(body=msgspec.json.encode(result), content_type="application/json")
 
-    def _call(self, raw: _Raw, params: dict[str, str], record: OrderRequestRecord | None) -> object:
+    def _call(self, raw: _Raw, record: OrderRequestRecord | None) -> object:
         endpoint = self._endpoints.get((raw.method, raw.path))
         now_ms = self._exchange.now_ms()
         if endpoint is None:
             if any(path == raw.path for _, path in self._endpoints):
                 raise Refusal(405, status=405, text=f"Request method '{raw.method}' not supported")
             raise Refusal(404, status=404, text="Not Found")
-        verdict = self._limits.by_ip(raw.address, endpoint.weight, now_ms)
+        verdict = self._limits.by_ip(raw.address, endpoint.weight, now_ms, path=raw.path)
         if verdict is not None:
             return verdict
         account = None
         if endpoint.permission is not None:
-            account = self._authenticate(raw, params, endpoint.permission, now_ms)
+            account = self._authenticate(raw, endpoint.permission, now_ms)
             if record is not None:
                 record.account = account.label
             verdict = self._limits.by_account(account.uid, endpoint.weight, now_ms)
             if verdict is None and endpoint.per_order:
                 verdict = self._limits.order(account.uid, now_ms)
+            if verdict is None and raw.path == "/api/v3/account":
+                verdict = self._limits.account_read(account.uid, now_ms)
             if verdict is not None:
                 return verdict
-        return endpoint.handler(Call(self._exchange, params, now_ms, raw.arrived_ns, account))
+        return endpoint.handler(Call(self._exchange, raw.params, now_ms, raw.arrived_ns, account))
 
-    def _authenticate(self, raw: _Raw, params: dict[str, str], permission: str, now_ms: int) -> Account:
+    def _authenticate(self, raw: _Raw, permission: str, now_ms: int) -> Account:
         switches = self._exchange.switches
         if not raw.key:
             raise Refusal(errors.API_KEY_REQUIRED)
@@ -138,7 +143,7 @@ class Dispatcher:
             raise Refusal(errors.ACCESS_KEY_UNKNOWN)
         if account.ip_whitelist and raw.address not in account.ip_whitelist:
             raise Refusal(errors.IP_NOT_ALLOWED, raw.address)
-        check_time(params.get("timestamp"), params.get("recvWindow"), now_ms)
+        check_time(raw.params.get("timestamp"), raw.params.get("recvWindow"), now_ms)
         check_signature(
             account.secret,
             raw.query,
@@ -154,6 +159,7 @@ class Dispatcher:
         switches = self._exchange.switches
         code: object = str(refusal.code) if switches.error_code_as_string else refusal.code
         text = errors.CHINESE_TEXTS.get(refusal.code, refusal.text) if switches.chinese_texts else refusal.text
+        text = f"Rejected ({refusal.code}): {text} [ref 1f9a]" if switches.altered_texts else text
         body: dict[str, object] = {"msg": text, "code": code}
         if switches.error_extend:
             body["_extend"] = None
@@ -169,33 +175,43 @@ class Dispatcher:
         return web.Response(text=body, status=verdict.status, headers=headers)
 
     async def _fault_before(self, request: web.Request, raw: _Raw) -> web.StreamResponse | None:
-        faults = self._exchange.faults
-        if (fault := faults.take("latency", raw.path, raw.method)) is not None:
-            await asyncio.sleep(fault.latency_ms / 1000)
-        if faults.take("refuse_connection", raw.path, raw.method) is not None:
-            return _cut(request)
-        if (fault := faults.take("rate_limited", raw.path, raw.method)) is not None:
+        """The answer of a fault that strikes on the way in; None lets the request through."""
+        faults, about = self._exchange.faults, self._about(raw)
+        if (fault := faults.take("latency", raw.path, raw.method, about)) is not None:
+            await asyncio.sleep(faults.wait_ms(fault) / 1000)
+        if faults.take("refuse_connection", raw.path, raw.method, about) is not None:
+            return cut(request)
+        if (fault := faults.take("rate_limited", raw.path, raw.method, about)) is not None:
             return _rate_limited(fault)
-        if faults.take("challenge_page", raw.path, raw.method) is not None:
+        if faults.take("challenge_page", raw.path, raw.method, about) is not None:
             return web.Response(body=CHALLENGE, status=403, content_type="text/html")
-        if (fault := faults.take("error_before_accept", raw.path, raw.method)) is not None:
-            return _server_error(fault)
+        if (fault := faults.take("error_before_accept", raw.path, raw.method, about)) is not None:
+            return server_error(fault)
         return None
 
     async def _fault_after(self, request: web.Request, raw: _Raw, answer: web.Response) -> web.StreamResponse:
-        faults = self._exchange.faults
-        if (fault := faults.take("answer_late", raw.path, raw.method)) is not None:
-            await asyncio.sleep(fault.latency_ms / 1000)
-        if faults.take("answer_lost_after_accept", raw.path, raw.method) is not None:
-            return _cut(request)
-        if (fault := faults.take("error_after_accept", raw.path, raw.method)) is not None:
-            return _server_error(fault)
-        if faults.take("malformed_answer", raw.path, raw.method) is not None:
+        """The answer, or what a fault on the way out makes of it; the request has had its effect."""
+        faults, about = self._exchange.faults, self._about(raw)
+        if (fault := faults.take("answer_late", raw.path, raw.method, about)) is not None:
+            await asyncio.sleep(faults.wait_ms(fault) / 1000)
+        if faults.take("answer_lost_after_accept", raw.path, raw.method, about) is not None:
+            return cut(request)
+        if (fault := faults.take("error_after_accept", raw.path, raw.method, about)) is not None:
+            return server_error(fault)
+        if faults.take("malformed_answer", raw.path, raw.method, about) is not None:
             return web.Response(body=b'{"symbol":"\xff\xfe', status=200, content_type="application/json")
-        if faults.take("truncated_answer", raw.path, raw.method) is not None:
+        if faults.take("truncated_answer", raw.path, raw.method, about) is not None:
             whole = answer.body if isinstance(answer.body, bytes) else b""
             return web.Response(body=whole[: len(whole) // 2], content_type="application/json")
         return answer
+
+    def _about(self, raw: _Raw) -> Mapping[str, str]:
+        """What faults may be narrowed down to: the parameters, and the side of the order that is asked for."""
+        order_id, client_id = raw.params.get("orderId"), raw.params.get("origClientOrderId")
+        if not order_id and not client_id:
+            return raw.params
+        order = self._exchange.orders.anybodys(order_id=order_id, client_id=client_id)
+        return raw.params if order is None else raw.params | order.about
 
 
 def parse_params(query: str, body: str) -> dict[str, str]:
@@ -218,11 +234,15 @@ def _rate_limited(fault: Fault) -> web.Response:
     return _json({"code": 429, "msg": "Too many requests"}, 429, headers)
 
 
-def _server_error(fault: Fault) -> web.Response:
+def server_error(fault: Fault) -> web.Response:
+    """HTTP `status`, as text or with one of the venue's own codes."""
+    if fault.code is not None:
+        return _json({"code": fault.code, "msg": "Server error"}, fault.status)
     return web.Response(text=f"{fault.status} Server Error", status=fault.status)
 
 
-def _cut(request: web.Request) -> web.StreamResponse:
+def cut(request: web.Request) -> web.StreamResponse:
+    """End the connection without an answer."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

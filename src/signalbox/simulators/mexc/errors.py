@@ -23,7 +23,10 @@ TRADING_DISABLED = 30016
 NO_OPPOSITE_ORDER = 30025
 ORDER_ID_INVALID = 30026
 TOO_MANY_OPEN_ORDERS = 30029
+MARKET_ORDERS_SUSPENDED = 30018
+MARKET_ORDERS_CLOSED = 30019
 ORDER_TYPE_NOT_ALLOWED = 30041
+OPERATION_NOT_ALLOWED = 26
 MARKET_ORDERS_OFF = 30051
 PRICE_OUT_OF_BAND = 30087
 PARAMETER_WRONG = 33333
@@ -63,7 +66,10 @@ _TEXTS = {
     NO_OPPOSITE_ORDER: "There is no opposite order",
     ORDER_ID_INVALID: "Invalid order ids",
     TOO_MANY_OPEN_ORDERS: "Maximum order limit reached",
+    MARKET_ORDERS_SUSPENDED: "Market orders disabled",
+    MARKET_ORDERS_CLOSED: "api market order is disabled",
     ORDER_TYPE_NOT_ALLOWED: "The current order type can not place an order",
+    OPERATION_NOT_ALLOWED: "operation not allowed",
     MARKET_ORDERS_OFF: "api market order is disabled",
     PRICE_OUT_OF_BAND: "Order price exceeds allowed range",
     PARAMETER_WRONG: "Param error{detail}",

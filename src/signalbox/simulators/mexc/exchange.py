@@ -13,12 +13,12 @@ from signalbox.simulators.faults import FaultBoard
 from signalbox.simulators.market import Match, Seeds
 from signalbox.simulators.mexc.accounts import build_accounts
 from signalbox.simulators.mexc.clearing import FEE_ASSET, Clearing
-from signalbox.simulators.mexc.clock import Clock
+from signalbox.simulators.mexc.clock import Clock, SkewedClock
 from signalbox.simulators.mexc.established import established_pairs
 from signalbox.simulators.mexc.events import NobodyListens, Publisher
 from signalbox.simulators.mexc.instruments import Phase
 from signalbox.simulators.mexc.listings import listing_pair
-from signalbox.simulators.mexc.options import ListingOptions, SimulatorOptions
+from signalbox.simulators.mexc.options import ListingOptions, SimulatorOptions, Switches
 from signalbox.simulators.mexc.orders import Order, OrderStore, Status
 from signalbox.simulators.mexc.pairs import Pair
 from signalbox.simulators.mexc.schedule import seeded_listings
@@ -34,10 +34,13 @@ class Exchange:
     def __init__(self, options: SimulatorOptions, clock: Clock) -> None:
         self.options = options
         self.clock = clock
-        self.switches = options.switches
+        self._switches = options.switches
+        self._time = SkewedClock(
+            clock, offset_ms=options.switches.clock_offset_ms, drift_ppm=options.switches.clock_drift_ppm
+        )
         self.seeds = Seeds(options.seed)
         self.publisher: Publisher = NobodyListens()
-        self.faults = FaultBoard(self.seeds.source("faults"))
+        self.faults = FaultBoard(self.seeds.source("faults"), options.faults)
         self.accounts = build_accounts(self.seeds, options.accounts)
         self.orders = OrderStore()
         self.clearing = Clearing(self.orders, self._mx_price)
@@ -58,21 +61,42 @@ class Exchange:
             self.add_listing(listing)
 
     def now_ms(self) -> int:
-        """The exchange's own time, UTC milliseconds; differs from the machine's by `clock_offset_ms`."""
-        return self.clock.utc_ms() + self.switches.clock_offset_ms
+        """The exchange's own time, UTC milliseconds; `clock_offset_ms` and `clock_drift_ppm` make it wrong."""
+        return self._time.utc_ms()
+
+    @property
+    def switches(self) -> Switches:
+        """The settings that can change at run time."""
+        return self._switches
+
+    @switches.setter
+    def switches(self, switches: Switches) -> None:
+        self._switches = switches
+        self._time.set(offset_ms=switches.clock_offset_ms, drift_ppm=switches.clock_drift_ppm)
+        self.wake()
 
     def add_listing(self, listing: ListingOptions, *, base_ms: int | None = None) -> Pair:
         """Put a new pair on the timetable; raises ValueError when the symbol trades already."""
         now = self.now_ms()
+        base = now if base_ms is None else base_ms
         current = self.pairs.get(listing.symbol)
         if current is not None and current.phase(now) is not Phase.GONE:
             raise ValueError(f"{listing.symbol} is listed already; cancel or delist it first")
-        pair = listing_pair(self.seeds, listing, now if base_ms is None else base_ms, self.options.price_step_ms)
+        pair = listing_pair(self.seeds, listing, base, self.options.price_step_ms)
         self.pairs[listing.symbol] = pair
         self._waiting[listing.symbol] = pair
+        for start, end in listing.halts:
+            self.do_at(base + start, lambda at_ms: self.halt(pair, at_ms, halted=True))
+            self.do_at(base + end, lambda at_ms: self.halt(pair, at_ms, halted=False))
         self._open_if_due(pair, now)
         self.wake()
         return pair
+
+    def halt(self, pair: Pair, now_ms: int, *, halted: bool) -> None:
+        """Stop or resume the trading of a pair; one that was halted over its opening opens when it resumes."""
+        pair.timetable.halted = halted
+        self.catch_up(pair, now_ms)
+        self.wake()
 
     def find(self, symbol: str, now_ms: int) -> Pair | None:
         """A pair that the outside knows, brought up to date; None for an unknown, hidden or cancelled one."""

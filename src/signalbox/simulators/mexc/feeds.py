@@ -156,7 +156,8 @@ class PublicFeeds:
         data = self._builders[feed.channel.kind](feed, pair, self._exchange.now_ms())
         if data is None:
             return
-        frame = Frame(data, feed.channel.name, (pair.symbol,) if pair.fresh and pair.opened else ())
+        fresh = (pair.symbol,) if pair.fresh and pair.opened else ()
+        frame = Frame(data, feed.channel.name, fresh, {"symbol": pair.symbol})
         for connection in feed.subscribers:
             connection.send(frame)
 

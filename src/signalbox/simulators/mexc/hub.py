@@ -13,6 +13,7 @@ from signalbox.simulators.mexc import pushes
 from signalbox.simulators.mexc.accounts import Account
 from signalbox.simulators.mexc.channels import Channel, Kind, parse_channel, refusal_text
 from signalbox.simulators.mexc.connection import Connection, FirstFrame, Frame
+from signalbox.simulators.mexc.dispatch import cut, server_error
 from signalbox.simulators.mexc.exchange import Exchange
 from signalbox.simulators.mexc.feeds import PublicFeeds
 from signalbox.simulators.mexc.listen_keys import MAX_SOCKETS_PER_KEY, ListenKeys
@@ -45,8 +46,11 @@ class Hub:
         """How many clients are connected."""
         return len(self._connections)
 
-    async def handle(self, request: web.Request) -> web.WebSocketResponse:
-        """One client from its upgrade to its end."""
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One client from its upgrade to its end. Faults of the request `/ws` strike before the upgrade."""
+        turned_away = await self._fault_before(request)
+        if turned_away is not None:
+            return turned_away
         transport = request.transport
         socket = web.WebSocketResponse(autoping=False, heartbeat=None, compress=False)
         await socket.prepare(request)
@@ -79,12 +83,27 @@ class Hub:
                 async with asyncio.timeout(1):
                     await connection.socket.close()
 
-    def disconnect_all(self) -> int:
-        """Cut every connection without a goodbye; how many there were."""
-        connections = list(self._connections)
-        for connection in connections:
+    def disconnect(self, channel: str = "") -> int:
+        """Cut every connection without a goodbye, or those that subscribed to a channel whose name begins like this;
+        how many there were."""
+        doomed = [
+            connection
+            for connection in self._connections
+            if not channel or any(name.startswith(channel) for name in connection.channels)
+        ]
+        for connection in doomed:
             connection.cut()
-        return len(connections)
+        return len(doomed)
+
+    async def _fault_before(self, request: web.Request) -> web.StreamResponse | None:
+        faults = self._exchange.faults
+        if (fault := faults.take("latency", request.path, "GET")) is not None:
+            await asyncio.sleep(faults.wait_ms(fault) / 1000)
+        if faults.take("refuse_connection", request.path, "GET") is not None:
+            return cut(request)
+        if (fault := faults.take("error_before_accept", request.path, "GET")) is not None:
+            return server_error(fault)
+        return None
 
     async def _serve(self, connection: Connection) -> None:
         self._connections.add(connection)
@@ -188,13 +207,13 @@ class Hub:
         """To private.orders."""
         for connection in self._private(order.account, PRIVATE_ORDERS):
             data = pushes.private_order(PRIVATE_ORDERS, order, self._exchange.now_ms())
-            connection.send(Frame(data, PRIVATE_ORDERS))
+            connection.send(Frame(data, PRIVATE_ORDERS, about=order.about | {"status": order.status.value}))
 
     def own_trade(self, trade: OwnTrade) -> None:
         """To private.deals."""
         for connection in self._private(trade.order.account, PRIVATE_DEALS):
             data = pushes.private_deal(PRIVATE_DEALS, trade, self._exchange.now_ms())
-            connection.send(Frame(data, PRIVATE_DEALS))
+            connection.send(Frame(data, PRIVATE_DEALS, about=trade.order.about))
 
     def balance_changed(
         self, account: Account, asset: str, free_change: Decimal, locked_change: Decimal, reason: str
@@ -204,7 +223,7 @@ class Hub:
             changes = (free_change, locked_change)
             now = self._exchange.now_ms()
             data = pushes.private_account(PRIVATE_ACCOUNT, account, asset, changes, reason, now)
-            connection.send(Frame(data, PRIVATE_ACCOUNT))
+            connection.send(Frame(data, PRIVATE_ACCOUNT, about={"asset": asset, "type": reason}))
 
     def _private(self, account: Account, channel: str) -> list[Connection]:
         return [

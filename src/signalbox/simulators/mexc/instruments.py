@@ -37,6 +37,7 @@ class Rules:
     taker_rate: Decimal = Decimal("0.0005")
     market_band: Decimal | None = None
     pre_open_code: int | None = None
+    open_price: Decimal | None = None
     opening_cap: Decimal | None = None
     opening_cap_ms: int = 60_000
     buy_only_ms: int = 0
@@ -67,6 +68,7 @@ class Timetable:
     api_from_ms: int | None
     gone_at_ms: int | None = None
     halted: bool = False
+    open_time_in_info: bool = True
     moves: list[tuple[int, int | None]] = field(default_factory=list)
 
     def apply_moves(self, now_ms: int) -> bool:
@@ -141,7 +143,7 @@ def visible_at(rules: Rules, timetable: Timetable, now_ms: int) -> Visible:
         status="1" if online else "2",
         api_tradable=timetable.is_api_tradable(now_ms),
         side_type=2 if buying_only else 1,
-        first_open_ms=timetable.published_open_ms,
+        first_open_ms=timetable.published_open_ms if timetable.open_time_in_info else None,
     )
 
 

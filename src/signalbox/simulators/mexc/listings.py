@@ -30,6 +30,7 @@ def listing_pair(seeds: Seeds, listing: ListingOptions, base_ms: int, step_ms: i
         taker_rate=listing.taker_rate,
         market_band=listing.market_band,
         pre_open_code=listing.pre_open_code,
+        open_price=listing.price,
         opening_cap=listing.opening_cap,
         opening_cap_ms=listing.opening_cap_ms,
         buy_only_ms=listing.buy_only_ms,
@@ -56,7 +57,8 @@ def _timetable(listing: ListingOptions, base_ms: int) -> Timetable:
     early = listing.announced and listing.visible_before_open
     return Timetable(
         opens_at_ms=opens_at,
-        published_open_ms=published if listing.publish_first_open_time else None,
+        published_open_ms=published,
+        open_time_in_info=listing.publish_first_open_time,
         calendar_from_ms=announced_at if listing.announced else None,
         visible_from_ms=min(announced_at, opens_at) if early else opens_at,
         status_online_at_ms=opens_at + listing.status_late_ms,

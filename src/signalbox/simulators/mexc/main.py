@@ -15,7 +15,7 @@ import msgspec
 import uvloop
 
 from signalbox.simulators.mexc.clock import Clock
-from signalbox.simulators.mexc.options import SimulatorOptions
+from signalbox.simulators.mexc.options import BadOptions, SimulatorOptions
 from signalbox.simulators.mexc.server import SimulatedMexc
 
 
@@ -34,9 +34,12 @@ class SystemClock:
 async def serve(options: SimulatorOptions, clock: Clock | None = None) -> SimulatedMexc:
     """Start a simulator in this event loop and return it when it listens; the caller closes it.
 
-    Raises OSError when the port is taken and ValueError when a scripted listing makes no sense.
+    Raises OSError when the port is taken and BadOptions when the options contradict each other.
     """
-    simulator = SimulatedMexc(options, clock or SystemClock())
+    try:
+        simulator = SimulatedMexc(options, clock or SystemClock())
+    except ValueError as error:
+        raise BadOptions(str(error)) from error
     await simulator.start()
     return simulator
 

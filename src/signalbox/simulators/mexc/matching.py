@@ -1,5 +1,6 @@
 """Placing and cancelling orders."""
 
+from signalbox.simulators.faults import Fault
 from signalbox.simulators.market import Match, Resting
 from signalbox.simulators.mexc import errors
 from signalbox.simulators.mexc.accounts import Account
@@ -54,12 +55,17 @@ def place(exchange: Exchange, account: Account, request: OrderRequest, *, now_ms
     )
     exchange.orders.add(order)
     exchange.clearing.lock(order, exchange.publisher)
+    after_all = exchange.faults.take("late_execution", pair.symbol, about=order.about)
+    if after_all is not None:
+        _execute_after_all(exchange, pair, order, after_all)
+        return order
     exchange.publisher.order_changed(order)
-    late = exchange.faults.take("fill_late", pair.symbol)
+    late = exchange.faults.take("fill_late", pair.symbol, about=order.about)
     if late is None:
         _execute(exchange, pair, order, now_ms)
     else:
-        exchange.do_at(now_ms + late.latency_ms, lambda at_ms: _execute_late(exchange, pair, order, at_ms))
+        due_ms = now_ms + exchange.faults.wait_ms(late)
+        exchange.do_at(due_ms, lambda at_ms: _execute_late(exchange, pair, order, at_ms))
     return order
 
 
@@ -67,6 +73,24 @@ def _execute_late(exchange: Exchange, pair: Pair, order: Order, now_ms: int) -> 
     if order.status.is_open:
         exchange.catch_up(pair, now_ms)
         _execute(exchange, pair, order, now_ms)
+
+
+def _execute_after_all(exchange: Exchange, pair: Pair, order: Order, fault: Fault) -> None:
+    """The venue tells an order as cancelled, or does not know it, and corrects itself later."""
+    due_ms = order.created_ms + exchange.faults.wait_ms(fault)
+    if fault.reported == "cancelled":
+        exchange.publisher.order_changed(order)
+        cancel(exchange, order, order.created_ms)
+    else:
+        order.visible_from_ms = due_ms
+
+    def correct(now_ms: int) -> None:
+        if order.status is Status.CANCELED and exchange.clearing.lock_again(order, pair, exchange.publisher):
+            order.status = Status.NEW
+            exchange.orders.reopen(order)
+        _execute_late(exchange, pair, order, now_ms)
+
+    exchange.do_at(due_ms, correct)
 
 
 def _execute(exchange: Exchange, pair: Pair, order: Order, now_ms: int) -> None:
@@ -94,7 +118,7 @@ def _take(exchange: Exchange, pair: Pair, order: Order, now_ms: int) -> list[Mat
             return []
     if order.order_type is OrderType.FILL_OR_KILL and pair.book.available(order.side, order.price) < quantity:
         return []
-    fault = exchange.faults.take("partial_fill", pair.symbol)
+    fault = exchange.faults.take("partial_fill", pair.symbol, about=order.about)
     if fault is not None:
         found = pair.book.available(order.side, order.price)
         quantity = min(quantity, found) * fault.percent_filled / 100

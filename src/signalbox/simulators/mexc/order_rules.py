@@ -1,6 +1,7 @@
 """What POST /order refuses, and what it makes of a request before it is executed."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
@@ -17,7 +18,7 @@ from signalbox.simulators.mexc.orders import OrderType
 from signalbox.simulators.mexc.pairs import Pair
 
 EnumT = TypeVar("EnumT", bound=Enum)
-_CLIENT_ID = re.compile(r"[A-Za-z0-9_\-]+")
+_CLIENT_ID = {"word": re.compile(r"[A-Za-z0-9_\-]+"), "any": re.compile(r"[^\x00-\x1f]+")}
 _NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 
 
@@ -42,7 +43,7 @@ class Terms:
     quantity: Decimal
 
 
-def parse_order(params: dict[str, str], client_id_max_length: int) -> OrderRequest:
+def parse_order(params: Mapping[str, str], switches: Switches) -> OrderRequest:
     """Read the parameters of POST /order; unknown ones (timeInForce, stpMode) are ignored.
 
     Raises `Refusal` 700004 for a missing parameter, 33333 for a wrong value and 700008 for a bad client order id.
@@ -57,7 +58,8 @@ def parse_order(params: dict[str, str], client_id_max_length: int) -> OrderReque
         client_id=params.get("newClientOrderId") or None,
     )
     if request.client_id is not None and (
-        len(request.client_id) > client_id_max_length or not _CLIENT_ID.fullmatch(request.client_id)
+        len(request.client_id) > switches.client_id_max_length
+        or not _CLIENT_ID[switches.client_id_characters].fullmatch(request.client_id)
     ):
         raise Refusal(errors.ILLEGAL_CHARACTERS, "newClientOrderId")
     if request.order_type is OrderType.MARKET:
@@ -72,7 +74,7 @@ def parse_order(params: dict[str, str], client_id_max_length: int) -> OrderReque
     return request
 
 
-def required(params: dict[str, str], name: str) -> str:
+def required(params: Mapping[str, str], name: str) -> str:
     """A parameter that must be there; `Refusal` 700004 otherwise."""
     value = params.get(name)
     if not value:
@@ -87,7 +89,7 @@ def _choice(kind: type[EnumT], text: str, name: str) -> EnumT:
         raise Refusal(errors.PARAMETER_WRONG, f": {name}") from None
 
 
-def _positive(params: dict[str, str], name: str) -> Decimal | None:
+def _positive(params: Mapping[str, str], name: str) -> Decimal | None:
     text = params.get(name)
     if not text:
         return None
@@ -119,7 +121,7 @@ def check_tradable(pair: Pair | None, account: Account, request: OrderRequest, n
     if not pair.timetable.is_api_tradable(now_ms):
         raise Refusal(errors.SYMBOL_NOT_TRADABLE_BY_API)
     if request.order_type is OrderType.MARKET and switches.market_orders_off:
-        raise Refusal(errors.MARKET_ORDERS_OFF)
+        raise Refusal(switches.market_off_code)
     since_open = now_ms - pair.timetable.opens_at_ms
     if request.side is Side.SELL and since_open < pair.rules.buy_only_ms:
         raise Refusal(errors.DIRECTION_NOT_ALLOWED)
@@ -154,7 +156,7 @@ def _market_terms(pair: Pair, request: OrderRequest, now_ms: int, switches: Swit
     band = _market_band(pair, switches)
     factor = 1 + band if request.side is Side.BUY else 1 - band
     price = max(truncate(reference * factor, rules.price_scale), rules.tick)
-    cap = opening_cap(pair, now_ms)
+    cap = opening_cap(pair, now_ms, switches)
     if cap is not None and request.side is Side.BUY:
         price = min(price, cap)
     if request.quantity is None and request.quote_quantity is not None:
@@ -186,7 +188,7 @@ def _limit_terms(pair: Pair, request: OrderRequest, now_ms: int, switches: Switc
     _check_notional(pair, price * quantity, rules.max_notional)
     if quantity < rules.min_quantity:
         raise Refusal(errors.BELOW_MINIMUM, f"{plain(rules.min_quantity)}{rules.base}")
-    cap = opening_cap(pair, now_ms)
+    cap = opening_cap(pair, now_ms, switches)
     if cap is not None and request.side is Side.BUY and price > cap:
         raise cap_refusal(cap, rules.quote, switches)
     last = pair.tape.last_price or pair.price
@@ -199,12 +201,14 @@ def _limit_terms(pair: Pair, request: OrderRequest, now_ms: int, switches: Switc
     return Terms(price, quantity)
 
 
-def opening_cap(pair: Pair, now_ms: int) -> Decimal | None:
+def opening_cap(pair: Pair, now_ms: int, switches: Switches) -> Decimal | None:
     """The highest price for buys just after the opening, or None."""
     rules = pair.rules
-    if rules.opening_cap is None or now_ms >= pair.timetable.opens_at_ms + rules.opening_cap_ms:
+    if now_ms >= pair.timetable.opens_at_ms + rules.opening_cap_ms:
         return None
-    return rules.opening_cap
+    if rules.opening_cap is not None or rules.open_price is None or switches.opening_cap_percent is None:
+        return rules.opening_cap
+    return truncate(rules.open_price * switches.opening_cap_percent / 100, rules.price_scale)
 
 
 def cap_refusal(cap: Decimal, quote: str, switches: Switches) -> Refusal:

@@ -40,7 +40,8 @@ class Status(StrEnum):
 class Order:
     """One order. For MARKET, `price` is the protective price and `quantity` what was computed from it.
 
-    `locked_asset` and `locked` say what is still frozen for it in the account.
+    `locked_asset` and `locked` say what is still frozen for it in the account. Nobody finds it before
+    `visible_from_ms`.
     """
 
     order_id: str
@@ -63,6 +64,12 @@ class Order:
     resting: "Resting[Order] | None" = None
     maker_last: bool = False
     last_filled: Decimal | None = None
+    visible_from_ms: int = 0
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What faults may be narrowed down to."""
+        return {"symbol": self.symbol, "side": self.side.value}
 
     @property
     def remaining(self) -> Decimal:
@@ -128,6 +135,10 @@ class OrderStore:
         """The order is no longer open."""
         self._of(order.account).open.pop(order.order_id, None)
 
+    def reopen(self, order: Order) -> None:
+        """A closed order is open again."""
+        self._of(order.account).open[order.order_id] = order
+
     def add_trade(self, trade: OwnTrade) -> None:
         """Keep an own trade."""
         self._of(trade.order.account).trades.append(trade)
@@ -138,6 +149,14 @@ class OrderStore:
         if order_id:
             return orders.by_id.get(order_id)
         return orders.by_client_id.get(client_id) if client_id else None
+
+    def anybodys(self, *, order_id: str | None, client_id: str | None) -> Order | None:
+        """An order of whatever account."""
+        for orders in self._accounts.values():
+            found = orders.by_id.get(order_id or "") or orders.by_client_id.get(client_id or "")
+            if found is not None:
+                return found
+        return None
 
     def open_orders(self, account: Account, symbol: str | None = None) -> list[Order]:
         """Open orders, oldest first."""

@@ -4,8 +4,10 @@ A pair is brought up to date when somebody looks at it. Between two looks it cos
 same whether it is looked at often or seldom.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -82,6 +84,12 @@ class Pair:
     def phase(self, now_ms: int) -> Phase:
         """Where the pair is in its life."""
         return self.timetable.phase(now_ms)
+
+    def change_rules(self, changes: Mapping[str, Any]) -> None:
+        """Replace rules by name; exchangeInfo tells the new ones."""
+        if changes:
+            self.rules = replace(self.rules, **changes)
+            self._info = None
 
     def exchange_info(self, now_ms: int) -> msgspec.Raw:
         """This pair in exchangeInfo, as JSON; made anew only when it changed (the catalogue is large)."""

@@ -1,6 +1,7 @@
 """Request limits: weight per IP address, weight per account, and orders plus cancels per second.
 
-Numbers from the newer MEXC spot docs (300 weight per 10 s and IP, 500 per account, 12 orders and cancels per second).
+Numbers from the newer MEXC spot docs (300 weight per 10 s and IP, 500 per account, 12 orders and cancels per second;
+the older ones gave each endpoint a pool of its own).
 Who goes on after HTTP 429 is banned with 418, each time twice as long, up to three days.
 """
 
@@ -55,14 +56,15 @@ class RateLimits:
         self._windows: dict[str, _Window] = {}
         self._offenders: dict[str, _Offender] = {}
 
-    def by_ip(self, address: str, weight: int, now_ms: int) -> Verdict | None:
+    def by_ip(self, address: str, weight: int, now_ms: int, *, path: str = "") -> Verdict | None:
         """Count a request of an address; a verdict when it is too much, then it is not counted."""
         if not self.options.enforced:
             return None
         offender = self._offenders.setdefault(address, _Offender())
         if now_ms < offender.banned_until_ms:
             return Verdict(418, offender.banned_until_ms - now_ms)
-        wait = self._use(f"ip/{address}", weight, now_ms, self.options.ip_weight, self.options.weight_window_ms)
+        pool = f"ip/{address}/{path}" if self.options.ip_pool == "per_endpoint" else f"ip/{address}"
+        wait = self._use(pool, weight, now_ms, self.options.ip_weight, self.options.weight_window_ms)
         if wait == 0:
             return None
         return self._violation(offender, wait, now_ms)
@@ -72,6 +74,13 @@ class RateLimits:
         if not self.options.enforced:
             return None
         wait = self._use(f"uid/{uid}", weight, now_ms, self.options.uid_weight, self.options.weight_window_ms)
+        return Verdict(429, wait) if wait else None
+
+    def account_read(self, uid: str, now_ms: int) -> Verdict | None:
+        """Count a GET /account, which has a limit of its own."""
+        if not self.options.enforced or not self.options.account_per_s:
+            return None
+        wait = self._use(f"account/{uid}", 1, now_ms, self.options.account_per_s, 1_000)
         return Verdict(429, wait) if wait else None
 
     def order(self, uid: str, now_ms: int, count: int = 1) -> Verdict | None:

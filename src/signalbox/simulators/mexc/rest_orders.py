@@ -21,13 +21,13 @@ MAX_SYMBOLS_PER_CANCEL = 5
 
 def new_order(call: Call) -> Json:
     """Take an order. The answer only acknowledges: no status, no executed quantity, no fills."""
-    request = parse_order(call.params, call.exchange.switches.client_id_max_length)
+    request = parse_order(call.params, call.exchange.switches)
     return _acknowledge(call, _place(call, request), request)
 
 
 def test_order(call: Call) -> Json:
     """Check an order and do nothing."""
-    request = parse_order(call.params, call.exchange.switches.client_id_max_length)
+    request = parse_order(call.params, call.exchange.switches)
     validate(call.exchange, call.account, request, call.now_ms)
     return {}
 
@@ -45,7 +45,7 @@ def batch_orders(call: Call) -> list[Json]:
         params = {name: str(value) for name, value in item.items() if value is not None}
         client_id: Json = {"newClientOrderId": params["newClientOrderId"]} if "newClientOrderId" in params else {}
         try:
-            request = parse_order(params, call.exchange.switches.client_id_max_length)
+            request = parse_order(params, call.exchange.switches)
             answers.append(_acknowledge(call, _place(call, request), request) | client_id)
         except Refusal as refusal:
             answers.append({**client_id, "code": refusal.code, "msg": refusal.text})
@@ -77,7 +77,7 @@ def _acknowledge(call: Call, order: Order, request: OrderRequest) -> Json:
 def cancel_order(call: Call) -> Json:
     """Cancel one open order."""
     order = _find(call, "orderId", "origClientOrderId")
-    if order is None or not order.status.is_open:
+    if order is None or not order.status.is_open or call.now_ms < order.visible_from_ms:
         raise Refusal(errors.CANCEL_UNKNOWN_ORDER)
     cancel(call.exchange, order, call.now_ms)
     return _cancelled(order)
@@ -160,11 +160,13 @@ def my_trades(call: Call) -> list[Json]:
         trade
         for trade in call.exchange.orders.trades(call.account, symbol)
         if trade.at_ms + switches.trades_visible_after_ms <= call.now_ms
+        and call.now_ms >= trade.order.visible_from_ms
         and (not order_id or trade.order.order_id == order_id)
         and _second(trade.at_ms) >= start
         and (end is None or _second(trade.at_ms) <= end)
     ]
-    return [_describe_trade(trade) for trade in reversed(shown[-call.limit(100, switches.my_trades_limit) :])]
+    limit = call.limit(switches.my_trades_default, switches.my_trades_limit)
+    return [_describe_trade(trade) for trade in reversed(shown[-limit:])]
 
 
 def describe_order(order: Order) -> Json:
@@ -225,9 +227,13 @@ def _find(call: Call, by_id: str, by_client_id: str) -> Order | None:
 
 
 def _is_visible(call: Call, order: Order) -> bool:
-    if call.now_ms < order.created_ms + call.exchange.switches.order_visible_after_ms:
+    switches = call.exchange.switches
+    wait_ms = switches.order_visible_after_ms
+    if call.params.get("origClientOrderId") and not call.params.get("orderId"):
+        wait_ms = max(wait_ms, switches.client_id_visible_after_ms)
+    if call.now_ms < max(order.created_ms + wait_ms, order.visible_from_ms):
         return False
-    return call.exchange.faults.take("query_blind", order.symbol) is None
+    return call.exchange.faults.take("query_blind", order.symbol, about=order.about) is None
 
 
 def _catch_up(call: Call, symbol: str) -> None:

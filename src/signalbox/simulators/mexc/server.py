@@ -5,7 +5,7 @@ import contextlib
 
 from aiohttp import web
 
-from signalbox.simulators.mexc import rest_account, rest_orders, rest_public
+from signalbox.simulators.mexc import rest_account, rest_orders, rest_public, rest_website
 from signalbox.simulators.mexc.clock import Clock
 from signalbox.simulators.mexc.control import Control
 from signalbox.simulators.mexc.dispatch import Dispatcher
@@ -36,6 +36,7 @@ class SimulatedMexc:
             self.limits,
             {
                 **rest_public.ENDPOINTS,
+                **rest_website.ENDPOINTS,
                 **rest_orders.ENDPOINTS,
                 **rest_account.ENDPOINTS,
                 **UserDataStream(self._keys).endpoints(),
