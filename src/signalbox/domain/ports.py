@@ -11,7 +11,7 @@ from msgspec import Struct
 from signalbox.domain.alerts import Alert
 from signalbox.domain.configuration import Account, AccountSettings, Venue
 from signalbox.domain.decisions import Intent, IntentResult
-from signalbox.domain.ids import AccountId, DecisionId, RunId, SignalId
+from signalbox.domain.ids import AccountId, DecisionId, PositionId, RunId, SignalId
 from signalbox.domain.instruments import Instrument, TradableSymbols
 from signalbox.domain.listing_records import (
     Conclusion,
@@ -107,17 +107,23 @@ class OrderVenue(Protocol):
 
 
 class MarketData(Protocol):
-    """Public data of a venue. Every method may raise VenueUnavailable."""
+    """Public data of a venue. Every method may raise VenueUnavailable. A read marked as `poll` may wait for a better
+    time: it leaves a part of the venue's request limit to the others."""
 
     async def instruments(self) -> Sequence[Instrument]:
         """All markets with their rules, announced ones included."""
 
-    async def instrument(self, symbol: str) -> Instrument | None:
+    async def instrument(self, symbol: str, *, poll: bool = False) -> Instrument | None:
         """One market, None when the venue does not know it (yet)."""
 
     async def book_ticker(self, symbol: str) -> BookTicker: ...
 
-    async def order_book(self, symbol: str, depth: int) -> OrderBook: ...
+    async def order_book(self, symbol: str, depth: int, *, poll: bool = False) -> OrderBook: ...
+
+    async def watch_ticker(self, symbol: str, on_ticker: Callable[[BookTicker], None]) -> None:
+        """Tell the best prices of a market as they change, by a plain call, until cancelled. Survives faults by itself
+        and reports them; after one the present prices are told anew. A market whose prices do not change may be silent.
+        """
 
     async def close(self) -> None: ...
 
@@ -306,6 +312,9 @@ class Ledger(IntentWriter, ListingLedger, Protocol):
     async def capacity_history(self, account_id: AccountId, mode: Mode, now: datetime) -> CapacityHistory: ...
 
     async def open_positions(self, account_id: AccountId) -> Sequence[Position]: ...
+
+    async def record_highest_bid(self, position_id: PositionId, bid: Decimal) -> None:
+        """Keep the best price seen of an open position, for its trailing stop. A lower one changes nothing."""
 
     async def open_orders(self, account_id: AccountId) -> Sequence[OpenOrder]: ...
 

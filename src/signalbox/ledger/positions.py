@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from signalbox.domain.ids import AccountId
+from signalbox.domain.ids import AccountId, PositionId
 from signalbox.domain.money import ZERO
 from signalbox.domain.positions import Position
 from signalbox.ledger.connecting import Connection
@@ -13,13 +13,19 @@ from signalbox.ledger.rows import position_from
 _SAVE = """
 INSERT INTO positions (
     id, account_id, symbol, mode, status, quantity, average_entry_price, cost, realised_pnl, fees, opened_at,
-    closed_at, exit_plan, signal_id
+    closed_at, exit_plan, signal_id, bought, highest_bid
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::timestamptz,
-    CASE WHEN $5 = 'closed' THEN greatest($12::timestamptz, $11::timestamptz) END, $13, $14)
+    CASE WHEN $5 = 'closed' THEN greatest($12::timestamptz, $11::timestamptz) END, $13, $14, $15, $16)
 ON CONFLICT (id) DO UPDATE SET
     status = excluded.status, quantity = excluded.quantity, average_entry_price = excluded.average_entry_price,
     cost = excluded.cost, realised_pnl = excluded.realised_pnl, fees = excluded.fees,
-    closed_at = excluded.closed_at, updated_at = now()
+    closed_at = excluded.closed_at, bought = excluded.bought,
+    highest_bid = greatest(positions.highest_bid, excluded.highest_bid), updated_at = now()
+"""
+
+_RAISE_HIGHEST_BID = """
+UPDATE positions SET highest_bid = $2, updated_at = now()
+WHERE id = $1 AND status = 'open' AND (highest_bid IS NULL OR highest_bid < $2)
 """
 
 
@@ -35,6 +41,10 @@ class Positions:
             "SELECT * FROM positions WHERE account_id = $1 AND status = 'open' ORDER BY opened_at, id", account_id
         )
         return [position_from(row) for row in rows]
+
+    async def record_highest_bid(self, position_id: PositionId, bid: Decimal) -> None:
+        """Raise the highest bid of an open position; a lower one changes nothing."""
+        await self._database.execute(_RAISE_HIGHEST_BID, position_id, bid)
 
 
 async def save_position(connection: Connection, position: Position) -> Decimal:
@@ -57,5 +67,7 @@ async def save_position(connection: Connection, position: Position) -> Decimal:
         position.closed_at,
         position.exit_plan,
         position.signal_id,
+        position.bought,
+        position.highest_bid,
     )
     return position.realised_pnl - (before if before is not None else ZERO)

@@ -75,6 +75,8 @@ def position_from(row: Row) -> Position:
         realised_pnl=row["realised_pnl"],
         fees=row["fees"],
         closed_at=row["closed_at"],
+        bought=row["bought"],
+        highest_bid=row["highest_bid"],
     )
 
 

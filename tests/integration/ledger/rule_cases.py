@@ -206,6 +206,8 @@ REFUSED: list[tuple[str, dict[str, str | None], str]] = [
     ("positions", {"status": "'closed'"}, "ck_positions_closed_at"),
     ("positions", {"closed_at": "now()"}, "ck_positions_closed_at"),
     ("positions", {"quantity": "'NaN'"}, "ck_positions_quantity_finite"),
+    ("positions", {"bought": "-1"}, "ck_positions_bought_not_negative"),
+    ("positions", {"highest_bid": "0"}, "ck_positions_highest_bid_positive"),
     ("positions", {"symbol": "'HELDUSDT'"}, "uq_positions_open"),
     ("trade_orders", {"quantity": "1"}, "ck_trade_orders_one_size"),
     ("trade_orders", {"quote_amount": None}, "ck_trade_orders_one_size"),

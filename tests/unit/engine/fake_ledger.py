@@ -332,6 +332,13 @@ class FakeLedger(FakeListingRecords):
         await self._enter("open_positions")
         return [p for p in self.db.positions.values() if p.account_id == account_id and p.closed_at is None]
 
+    async def record_highest_bid(self, position_id: PositionId, bid: Decimal) -> None:
+        fault = await self._enter("record_highest_bid")
+        position = self.db.positions[position_id]
+        if position.closed_at is None and (position.highest_bid is None or position.highest_bid < bid):
+            self.db.positions[position_id] = structs.replace(position, highest_bid=bid)
+        await self._leave(fault)
+
     async def open_orders(self, account_id: AccountId) -> Sequence[OpenOrder]:
         await self._enter("open_orders")
         return [
@@ -452,7 +459,8 @@ class FakeLedger(FakeListingRecords):
         if position.closed_at is not None and position.closed_at < position.opened_at:
             raise InvariantError(f"position {position.id} closes before it opened")
         before = self.db.positions.get(position.id)
-        self.db.positions[position.id] = position
+        peaks = [held.highest_bid for held in (before, position) if held and held.highest_bid is not None]
+        self.db.positions[position.id] = structs.replace(position, highest_bid=max(peaks, default=None))
         booked = position.realised_pnl - (before.realised_pnl if before else ZERO)
         self.db.realised[order.id] = (at, position.mode, booked)
 
