@@ -135,12 +135,12 @@ class RefusalKind(StrEnum):
     """What a definite refusal allows us to do next.
 
     `not_listed`: the venue does not know the pair, or not for API trading; just after an opening that may only mean
-    "not yet", later it is for good. `no_sellers`: the book's other side is empty.
+    "not yet", later it is for good. `no_opposite`: nobody is on the other side of the book.
     """
 
     NOT_OPEN_YET = "not_open_yet"
     NOT_LISTED = "not_listed"
-    NO_SELLERS = "no_sellers"
+    NO_OPPOSITE = "no_opposite"
     PRICE = "price"
     ORDER_TYPE = "order_type"
     CLOCK = "clock"

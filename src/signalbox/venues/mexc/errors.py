@@ -28,8 +28,9 @@ _LONGEST_CODE = 20
 _LONGEST_MESSAGE = 500
 
 _KINDS: Final[dict[RefusalKind, tuple[int, ...]]] = {
-    # 10007 and -1121 are permanent for some pairs: the caller repeats only inside its bounded opening window.
-    RefusalKind.NOT_OPEN_YET: (30001, 30016, 30000, 30025, 10007, -1121),
+    RefusalKind.NOT_OPEN_YET: (30001, 30016, 30000),
+    RefusalKind.NOT_LISTED: (10007, -1121),
+    RefusalKind.NO_OPPOSITE: (30025,),
     RefusalKind.PRICE: (30010, 30087),
     RefusalKind.ORDER_TYPE: (30019, 30051, 30041, 26, 30018),
     RefusalKind.CLOCK: (700003, 10073),
@@ -81,7 +82,7 @@ def pause_s(response: HttpResponse) -> float | None:
 
 
 def price_cap(message: str, symbol: str) -> Decimal | None:
-    """The highest price that a 30010 names: the last number that stands right before the quote asset of the pair.
+    """The highest price that a 30010 or 30087 names: the last number right before the quote asset of the pair.
 
     The sentence around it differs ("Order price cannot exceed 5USDT", "... can not be higher than 5 USDT"), so only
     the number and the asset are read. None when there is no such number.
@@ -107,7 +108,7 @@ def refused_order(response: HttpResponse, symbol: str) -> SubmitOutcome:
         code = f" code {found[0]}" if found else ""
         return Unknown(reason=f"HTTP {status}{code} after sending: {excerpt(response.body)}")
     code, message = found
-    cap = price_cap(message, symbol) if code == "30010" else None
+    cap = price_cap(message, symbol) if KIND_OF_CODE.get(code) is RefusalKind.PRICE else None
     kind = KIND_OF_CODE.get(code, RefusalKind.TERMINAL)
     return _rejected(response, code, message, kind=kind, cap=cap)
 

@@ -51,7 +51,8 @@ class PaperVenue:
     """OrderVenue that fills at once on the live book or cancels.
 
     Remembers the last 10,000 orders for as long as the process lives; after a restart `find_order` knows nothing.
-    Refusals carry codes of our own: NO_MARKET, NOT_OPEN, NOT_API_TRADABLE, MIN_NOTIONAL, UNSUPPORTED, NO_PRICES.
+    Refusals carry codes of our own: NO_MARKET, NO_OPPOSITE, NOT_OPEN, NOT_API_TRADABLE, MIN_NOTIONAL, UNSUPPORTED,
+    NO_PRICES.
     """
 
     fill_model: str | None = FILL_MODEL
@@ -203,7 +204,7 @@ def _unfit(order: Order, instrument: Instrument | None, now: datetime) -> Reject
         return _no_market(order)
     if not instrument.api_tradable:
         return _refused(
-            "NOT_API_TRADABLE", f"{order.symbol} is not open to trading over the API", RefusalKind.NOT_OPEN_YET
+            "NOT_API_TRADABLE", f"{order.symbol} is not open to trading over the API", RefusalKind.NOT_LISTED
         )
     is_closed = instrument.status in (InstrumentStatus.PAUSED, InstrumentStatus.OFFLINE)
     if is_closed or (instrument.opens_at is not None and instrument.opens_at > now):
@@ -218,7 +219,7 @@ def _too_small(order: Order, instrument: Instrument, book: OrderBook) -> Rejecte
     levels = book.asks if order.side is Side.BUY else book.bids
     if not levels:
         return _refused(
-            "NO_MARKET", f"nobody offers the other side of {order.symbol} right now", RefusalKind.NOT_OPEN_YET
+            "NO_OPPOSITE", f"nobody offers the other side of {order.symbol} right now", RefusalKind.NO_OPPOSITE
         )
     is_market = order.order_type is OrderType.MARKET
     minimum = instrument.min_notional_market if is_market else instrument.min_notional
@@ -261,7 +262,7 @@ def _no_market(order: Order) -> Rejected:
     return _refused(
         "NO_MARKET",
         f"the venue has no market {order.symbol} (yet), so there is no price to simulate with",
-        RefusalKind.NOT_OPEN_YET,
+        RefusalKind.NOT_LISTED,
     )
 
 
