@@ -27,9 +27,9 @@ from signalbox.engine.clock import SystemClock
 from signalbox.ledger import migrate
 from signalbox.venues.http import parse_target
 from signalbox.venues.http_pool import HttpPool, PoolLimits
-from signalbox.venues.mexc.budget import WeightBudget
 from signalbox.venues.mexc.calendar import HEADERS, MexcCalendar
 from signalbox.venues.mexc.clock_offset import ClockOffset
+from signalbox.venues.mexc.limits import MexcLimits
 from signalbox.venues.mexc.market import MexcMarket
 from signalbox.venues.mexc.rest import RestReader
 
@@ -229,7 +229,8 @@ async def _reader(url: str, headers: dict[str, str]) -> AsyncIterator[RestReader
     limits = PoolLimits(keep_warm=0, most=1)
     pool = HttpPool(parse_target(url), clock, limits=limits, jitter=random.SystemRandom().random)
     try:
-        yield RestReader(pool, clock, WeightBudget(clock, limit=_WEIGHT), headers=headers)
+        lane = MexcLimits(clock, _Silent()).address(pool.target, weight=_WEIGHT).reads
+        yield RestReader(pool, clock, lane, headers=headers)
     finally:
         await pool.close()
 

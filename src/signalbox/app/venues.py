@@ -9,6 +9,7 @@ from signalbox.domain.ports import Clock, EventSink, OrderVenue
 from signalbox.engine.account import AccountVenues
 from signalbox.venues.backoff import Jitter
 from signalbox.venues.mexc.client import MexcPublic, open_orders
+from signalbox.venues.mexc.limits import MexcLimits
 from signalbox.venues.paper.venue import PaperVenue
 
 
@@ -20,13 +21,16 @@ class RealVenues:
         self._credentials = credentials
         self._clock = clock
         self._jitter = jitter
+        self._limits: MexcLimits | None = None
 
     async def open(self, account: Account, journal: EventSink) -> AccountVenues:
         """The adapters of one account. Raises ConfigError for a venue that is not supported."""
         if account.venue is not Venue.MEXC:
             raise ConfigError(f"account {account.label}: trading on {account.venue} is not supported yet")
         endpoints = self._settings.mexc
-        market = MexcPublic(endpoints, clock=self._clock, events=journal, jitter=self._jitter)
+        if self._limits is None:
+            self._limits = MexcLimits(self._clock, journal)  # one for all accounts: the venue limits addresses
+        market = MexcPublic(endpoints, clock=self._clock, events=journal, jitter=self._jitter, limits=self._limits)
         orders: dict[Mode, OrderVenue] = {Mode.SIMULATION: PaperVenue(market, clock=self._clock)}
         refusal = None
         try:
@@ -36,6 +40,8 @@ class RealVenues:
                 clock=self._clock,
                 events=journal,
                 jitter=self._jitter,
+                limits=self._limits,
+                label=account.label,
             )
         except ConfigError as error:
             refusal = str(error)

@@ -56,12 +56,18 @@ class HttpPool:
             self._idle.append(await self._connect())
 
     async def request(
-        self, request: bytes, *, timeout_s: float, on_sent: Callable[[int], None] | None = None
+        self,
+        request: bytes,
+        *,
+        timeout_s: float,
+        on_sent: Callable[[int], None] | None = None,
+        admit: Callable[[], None] | None = None,
     ) -> HttpResponse:
         """Send one request, once, on an idle connection or on a new one.
 
-        With an idle connection the bytes are written before the first suspension. Raises RequestNotSent or
-        AnswerUnclear; repeating is the caller's decision.
+        With an idle connection the bytes are written before the first suspension. `admit` is asked right before the
+        write; what it raises ends the request unsent. Raises RequestNotSent or AnswerUnclear; repeating is the
+        caller's decision.
         """
         self._refuse_when_closing()
         if self._slots.locked():
@@ -71,6 +77,8 @@ class HttpPool:
         try:
             connection = self._take_idle() or await self._connect()
             try:
+                if admit is not None:
+                    admit()
                 return await connection.exchange(request, timeout_s=timeout_s, on_sent=on_sent)
             finally:
                 if connection.is_idle:

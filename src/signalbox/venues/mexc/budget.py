@@ -12,27 +12,25 @@ _NS = 1_000_000_000
 
 
 class WeightBudget:
-    """A sliding window of spent weight, and the pause that the venue imposed.
+    """A sliding window of spent weight.
 
     `reserve` is kept for reads that matter now (order look-ups, prices for an exit): polls do not touch it.
     """
 
     def __init__(self, clock: Clock, *, limit: int, window_s: float = 10.0, reserve: int = 80) -> None:
+        self.limit = limit
         self._clock = clock
-        self._limit = limit
         self._window_ns = int(window_s * _NS)
         self._reserve = reserve
         self._spent: deque[tuple[int, int]] = deque()
         self._total = 0
-        self._paused_until_ns = 0
+        self._peak = 0
 
     def wait_s(self, weight: int, *, poll: bool) -> float:
         """Seconds until this weight may be spent; 0 when it may be spent now."""
         now_ns = self._clock.monotonic_ns()
         self._forget(now_ns)
-        if now_ns < self._paused_until_ns:
-            return (self._paused_until_ns - now_ns) / _NS
-        allowed = self._limit - self._reserve if poll else self._limit
+        allowed = self.limit - self._reserve if poll else self.limit
         excess = self._total + weight - allowed
         for spent_ns, spent in self._spent:
             if excess <= 0:
@@ -46,10 +44,17 @@ class WeightBudget:
         """Count a request that goes out now."""
         self._spent.append((self._clock.monotonic_ns(), weight))
         self._total += weight
+        self._peak = max(self._peak, self._total)
 
-    def pause(self, seconds: float) -> None:
-        """The venue asked for silence: nothing may be spent until then."""
-        self._paused_until_ns = max(self._paused_until_ns, self._clock.monotonic_ns() + int(seconds * _NS))
+    def used(self) -> int:
+        """The weight spent within the window that ends now."""
+        self._forget(self._clock.monotonic_ns())
+        return self._total
+
+    def take_peak(self) -> int:
+        """The most that any window held since this was asked before."""
+        peak, self._peak = self._peak, self.used()
+        return peak
 
     def _forget(self, now_ns: int) -> None:
         while self._spent and self._spent[0][0] + self._window_ns <= now_ns:

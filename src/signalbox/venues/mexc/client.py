@@ -12,14 +12,13 @@ from signalbox.venues.backoff import Jitter
 from signalbox.venues.http import parse_target
 from signalbox.venues.http_pool import HttpPool, PoolLimits
 from signalbox.venues.mexc.account import MexcAccount
-from signalbox.venues.mexc.budget import WeightBudget
 from signalbox.venues.mexc.calendar import HEADERS, MexcCalendar
-from signalbox.venues.mexc.capabilities import ACCOUNT_WEIGHT_PER_10_S, ORDERS_PER_SECOND, WEIGHT_PER_10_S
 from signalbox.venues.mexc.clock_offset import ClockOffset
 from signalbox.venues.mexc.endpoints import MexcEndpoints
 from signalbox.venues.mexc.feed import MINI_TICKERS, FeedSettings, MexcFeed
+from signalbox.venues.mexc.limits import MexcLimits
 from signalbox.venues.mexc.market import MexcMarket
-from signalbox.venues.mexc.orders import MexcOrders
+from signalbox.venues.mexc.orders import MexcOrders, request_headers
 from signalbox.venues.mexc.private_stream import PrivateStream
 from signalbox.venues.mexc.rest import RestReader
 from signalbox.venues.mexc.schedule import Announcement
@@ -32,7 +31,6 @@ _PUBLIC_HEADERS = {"Accept": "application/json", "User-Agent": "signalbox"}
 _READ_POOL = PoolLimits(keep_warm=1, most=4)
 _ORDER_POOL = PoolLimits(keep_warm=2, most=8, max_body_bytes=1024 * 1024)
 _CALENDAR_POOL = PoolLimits(keep_warm=0, most=1)
-_CANCEL_RESERVE = 2
 _CALENDAR_PER_10_S = 20
 
 
@@ -46,16 +44,17 @@ class MexcPublic:
         clock: Clock,
         events: EventSink,
         jitter: Jitter,
+        limits: MexcLimits | None = None,
         settings: FeedSettings | None = None,
         stream_limits: StreamLimits | None = None,
     ) -> None:
+        limits = limits or MexcLimits(clock, events)
         pool = HttpPool(parse_target(endpoints.rest_url), clock, limits=_READ_POOL, jitter=jitter)
         page = HttpPool(parse_target(endpoints.calendar_url), clock, limits=_CALENDAR_POOL, jitter=jitter)
-        budget = WeightBudget(clock, limit=WEIGHT_PER_10_S.value)
-        reads = RestReader(pool, clock, budget, headers=_PUBLIC_HEADERS)
-        site_budget = WeightBudget(clock, limit=_CALENDAR_PER_10_S, reserve=0)
+        reads = RestReader(pool, clock, limits.address(pool.target).reads, headers=_PUBLIC_HEADERS)
+        site = limits.address(page.target, weight=_CALENDAR_PER_10_S, quiet=True)
         self._market = MexcMarket(reads, clock=clock, events=events)
-        self._calendar = MexcCalendar(RestReader(page, clock, site_budget, headers=HEADERS))
+        self._calendar = MexcCalendar(RestReader(page, clock, site.reads, headers=HEADERS))
         self._feed = MexcFeed(
             self._market,
             self._calendar,
@@ -115,30 +114,29 @@ def open_orders(
     clock: Clock,
     events: EventSink,
     jitter: Jitter,
+    limits: MexcLimits | None = None,
+    label: str = "account",
     timeout_s: float = 5.0,
 ) -> MexcOrders:
     """The OrderVenue of one account. Raises ConfigError when the credentials are empty or cannot stand in a header.
 
-    Orders and cancels have connections of their own, so no read ever stands before them.
+    Orders and cancels have connections of their own, so no read ever stands before them. `label` names the account;
+    its limits are those of the account and of the address, whoever else uses them.
     """
-    if not credentials.api_key or not credentials.api_secret:
-        raise ConfigError("the MEXC account needs an API key and a secret, got an empty one")
-    headers = {
-        "X-MEXC-APIKEY": credentials.api_key,
-        "Content-Type": "application/json",
-        "Content-Length": "0",
-        "User-Agent": "signalbox",
-    }
+    headers = request_headers(credentials)
+    limits = limits or MexcLimits(clock, events)
     target = parse_target(endpoints.rest_url)
-    pace = WeightBudget(clock, limit=ORDERS_PER_SECOND.value, window_s=1.0, reserve=_CANCEL_RESERVE)
-    orders = RestReader(HttpPool(target, clock, limits=_ORDER_POOL, jitter=jitter), clock, pace, headers=headers)
-    read_pool = HttpPool(target, clock, limits=_READ_POOL, jitter=jitter)
-    account_budget = WeightBudget(clock, limit=ACCOUNT_WEIGHT_PER_10_S.value)
-    reads = RestReader(read_pool, clock, account_budget, headers=headers)
+    lanes = limits.address(target).account(label)
+    orders = RestReader(
+        HttpPool(target, clock, limits=_ORDER_POOL, jitter=jitter), clock, lanes.orders, headers=headers
+    )
+    reads = RestReader(HttpPool(target, clock, limits=_READ_POOL, jitter=jitter), clock, lanes.reads, headers=headers)
     offset = ClockOffset(clock, MexcMarket(reads, clock=clock, events=events).server_time)
-    requests = SignedRequests(reads, Signer(credentials.api_secret), offset)
+    signer = Signer(credentials.api_secret)
+    requests = SignedRequests(reads, signer, offset)
     return MexcOrders(
         credentials,
+        signer,
         orders,
         reads,
         offset=offset,

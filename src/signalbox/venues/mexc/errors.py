@@ -13,6 +13,7 @@ from signalbox.domain.errors import CredentialsRefused, SignalboxError, VenueRef
 from signalbox.domain.orders import RefusalKind, Rejected, SubmitOutcome, Unknown
 from signalbox.venues.http import HttpResponse
 from signalbox.venues.mexc import wire
+from signalbox.venues.mexc.brakes import Throttle
 
 NOT_SENT: Final = "NOT_SENT"
 UNKNOWN_ORDER: Final = frozenset({"-2013", "-2011"})
@@ -24,6 +25,7 @@ BAN_PAUSE_S: Final = 120.0
 """After a 418 that names no time: the shortest ban (MEXC spot docs, "LIMITS"); who goes on is banned for longer."""
 
 _LONGEST_RETRY_AFTER_S = 3 * 86_400
+_LONGEST_ERROR_BODY = 16_384
 _LONGEST_CODE = 20
 _LONGEST_MESSAGE = 500
 
@@ -58,7 +60,10 @@ def excerpt(body: bytes | memoryview) -> str:
 
 
 def error_of(response: HttpResponse) -> tuple[str, str] | None:
-    """(code, message) of the error body of an answer, None when it has none. Code 0 and 200 mean success."""
+    """(code, message) of the error body of an answer, None when it has none. Code 0 and 200 mean success. An error is
+    short: a large good answer is not looked through."""
+    if response.status == 200 and len(response.body) > _LONGEST_ERROR_BODY:
+        return None
     try:
         body = _error_body.decode(response.body)
     except UNDECODABLE:
@@ -81,6 +86,25 @@ def pause_s(response: HttpResponse) -> float | None:
     return retry_after_s(response) or (BAN_PAUSE_S if response.status == 418 else None)
 
 
+def throttle_of(response: HttpResponse) -> Throttle | None:
+    """The silence that an answer asks for, None when it asks for none.
+
+    A 429 is about this kind of request. A ban (418), the web firewall (403) and a region that is not served (451) are
+    about the whole address, whatever is asked; a 403 with one of the venue's own codes about a key is none of these.
+    """
+    status, found = response.status, error_of(response)
+    kind = KIND_OF_CODE.get(found[0]) if found else None
+    if status in (403, 418, 429, 451):
+        if kind not in (None, RefusalKind.THROTTLED):
+            return None
+    elif kind is RefusalKind.THROTTLED and found is not None:
+        status = int(found[0])
+    else:
+        return None
+    asked_s = retry_after_s(response)
+    return Throttle(status=status, text=_reason(status), pause_s=asked_s, whole_address=status != 429)
+
+
 def price_cap(message: str, symbol: str) -> Decimal | None:
     """The highest price that a 30010 or 30087 names: the last number right before the quote asset of the pair.
 
@@ -94,14 +118,16 @@ def price_cap(message: str, symbol: str) -> Decimal | None:
 def refused_order(response: HttpResponse, symbol: str) -> SubmitOutcome:
     """The outcome of an order that was not acknowledged: a definite refusal, or nobody knows.
 
-    429, 418 and 403 stand in front of the matching: the order was not taken. 451 is a region that the venue does not
-    serve. Any other answer without a code of the venue's own proves nothing, a 5xx least of all.
+    429, 418, 403 and 401 stand in front of the matching: the order was not taken. 451 is a region that the venue does
+    not serve. Any other answer without a code of the venue's own proves nothing, a 5xx least of all.
     """
     status, found = response.status, error_of(response)
     if status in (429, 418, 403):
         code, message = found or (f"HTTP_{status}", _status_text(response))
         kind = KIND_OF_CODE.get(code, RefusalKind.THROTTLED)
         return _rejected(response, code, message, kind=kind)
+    if status == 401 and found is None:
+        return _rejected(response, "HTTP_401", _status_text(response), kind=RefusalKind.CREDENTIALS)
     if status == 451:
         return _rejected(response, "HTTP_451", _status_text(response), kind=RefusalKind.TERMINAL)
     if status >= 500 or found is None or found[0] in UNKNOWN_CODES:
@@ -145,8 +171,10 @@ def read_error(response: HttpResponse, what: str) -> SignalboxError | None:
     code, message = found or (f"HTTP_{status}", _status_text(response))
     kind = KIND_OF_CODE.get(code)
     text = f"{what}: the venue answered {code} {message}".rstrip()
-    if status in (429, 418) or kind is RefusalKind.THROTTLED:
+    if throttle_of(response) is not None:
         return VenueThrottled(text, retry_after_s=pause_s(response))
+    if status == 401 and found is None:
+        return CredentialsRefused(text, code=code)
     if found is None or status >= 500 or code in UNKNOWN_CODES:
         return VenueUnavailable(text)
     if kind is RefusalKind.CREDENTIALS:
@@ -155,7 +183,13 @@ def read_error(response: HttpResponse, what: str) -> SignalboxError | None:
 
 
 def _status_text(response: HttpResponse) -> str:
-    match response.status:
+    return f"{_reason(response.status)}: {excerpt(response.body)}"
+
+
+def _reason(status: int) -> str:
+    match status:
+        case 401:
+            reason = "not authorised"
         case 403:
             reason = "blocked by the venue's web firewall, or not served in this region"
         case 418:
@@ -163,7 +197,7 @@ def _status_text(response: HttpResponse) -> str:
         case 429:
             reason = "too many requests"
         case 451:
-            reason = "not served in this region"
+            reason = "the venue does not serve the region of this machine's address"
         case _:
             reason = "no usable answer"
-    return f"HTTP {response.status} {reason}: {excerpt(response.body)}"
+    return f"HTTP {status} {reason}"

@@ -1,5 +1,6 @@
 """Orders of one account at MEXC: sent once, looked up by our own client order id."""
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
@@ -7,7 +8,14 @@ from typing import Final
 from msgspec import structs
 
 from signalbox.domain.credentials import Credentials
-from signalbox.domain.errors import CredentialsRefused, InvariantError, VenueRefused, VenueUnavailable
+from signalbox.domain.errors import (
+    ConfigError,
+    CredentialsRefused,
+    InvariantError,
+    VenueRefused,
+    VenueThrottled,
+    VenueUnavailable,
+)
 from signalbox.domain.money import plain
 from signalbox.domain.orders import (
     Accepted,
@@ -16,6 +24,7 @@ from signalbox.domain.orders import (
     Mode,
     Order,
     OrderEvidence,
+    Purpose,
     RefusalKind,
     Rejected,
     Side,
@@ -47,7 +56,6 @@ _ORDER_PATH: Final = "/api/v3/order"
 UNSUPPORTED: Final = "UNSUPPORTED"
 NEEDED_PERMISSIONS: Final = ("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ", "SPOT_DEAL_WRITE")
 _NOT_SENT_PAUSE_S: Final = 0.1
-_THROTTLE_PAUSE_S: Final = 1.0
 
 
 class MexcOrders:
@@ -63,6 +71,7 @@ class MexcOrders:
     def __init__(
         self,
         credentials: Credentials,
+        signer: Signer,
         orders: RestReader,
         reads: RestReader,
         *,
@@ -76,13 +85,21 @@ class MexcOrders:
         self._account = account
         self._stream = stream
         self._api_key = credentials.api_key
-        self._signer = Signer(credentials.api_secret)
+        self._signer = signer
         self._orders = orders
         self._reads = reads
         self._offset = offset
         self._clock = clock
         self._events = events
         self._timeout_s = timeout_s
+
+    def use(self, credentials: Credentials) -> None:
+        """Sign with these from the next request on. Raises ConfigError like `request_headers`."""
+        headers = request_headers(credentials)
+        self._orders.use_headers(headers)
+        self._reads.use_headers(headers)
+        self._signer.use(credentials.api_secret)
+        self._api_key = credentials.api_key
 
     async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
         """Sign and send one order, once (MEXC spot docs, "New Order").
@@ -105,25 +122,33 @@ class MexcOrders:
                 code=UNSUPPORTED, message=f"MEXC has no {kind}", kind=RefusalKind.TERMINAL, response={}, sent=False
             )
 
-        wait_s = self._orders.budget.wait_s(1, poll=True)
+        lane = self._orders.lane
+        wait_s = lane.wait_s(1, poll=order.purpose is Purpose.ENTRY)  # exits and cancels may use the reserve
         if wait_s > 0:
-            return _not_sent("the account's orders per second are used up", wait_s)
-        self._orders.budget.spend(1)
+            return _not_sent(lane.why(), wait_s)
+        lane.spend(1)
 
         def on_sent(sent_ns: int) -> None:
             stages.sent_at = self._clock.at(sent_ns)
 
         request = self._orders.request("POST", _ORDER_PATH, self._signer.signed(query))
         try:
-            response = await self._orders.pool.request(request, timeout_s=self._timeout_s, on_sent=on_sent)
+            response = await self._orders.pool.request(
+                request, timeout_s=self._timeout_s, on_sent=on_sent, admit=lane.admit
+            )
+        except VenueThrottled as error:  # the venue asked for silence while a connection was being opened
+            return _not_sent(str(error), error.retry_after_s or _NOT_SENT_PAUSE_S)
         except RequestNotSent as error:
+            lane.failed(error)
             return _not_sent(str(error), _NOT_SENT_PAUSE_S)
         except AnswerUnclear as error:
+            lane.failed(error)
             return Unknown(reason=str(error))
         stages.acknowledged_at = self._clock.at(response.received_ns)
+        lane.heard(response)
         outcome = _outcome(response, order.symbol)
         if isinstance(outcome, Rejected):
-            await self._learn_from(outcome)
+            return await self._learn_from(outcome)
         return outcome
 
     async def find_order(self, order: Order) -> OrderEvidence:
@@ -231,16 +256,18 @@ class MexcOrders:
         weight = 1 if method == "DELETE" else WEIGHTS[path]
         return await channel.get(path, query, weight=weight, method=method)
 
-    async def _learn_from(self, refusal: Rejected) -> None:
-        """Before a refusal is handed back: a throttle stops further orders, a clock refusal gets a new measurement."""
+    async def _learn_from(self, refusal: Rejected) -> Rejected:
+        """Before a refusal is handed back: a throttle says for how long, a clock refusal gets a new measurement."""
         if refusal.kind is RefusalKind.THROTTLED:
-            self._orders.budget.pause(refusal.retry_after_s or _THROTTLE_PAUSE_S)
+            pause_s = max(refusal.retry_after_s or 0.0, math.ceil(self._orders.lane.pause_s() * 1000) / 1000)
+            return structs.replace(refusal, retry_after_s=pause_s)
         if refusal.kind is not RefusalKind.CLOCK:
-            return
+            return refusal
         try:
             await self._offset.measure()
         except (VenueUnavailable, VenueRefused) as error:
             self._events.health("venue.mexc.clock", "degraded", reason=f"the venue's time is not known: {error}")
+        return refusal
 
     async def _check_account(self) -> None:
         account = await self._signed("/api/v3/account", [])
@@ -286,13 +313,25 @@ class MexcOrders:
             )
 
 
+def request_headers(credentials: Credentials) -> dict[str, str]:
+    """What every signed request carries. Raises ConfigError when a part of the credentials is empty."""
+    if not credentials.api_key or not credentials.api_secret:
+        raise ConfigError("the MEXC account needs an API key and a secret, got an empty one")
+    return {
+        "X-MEXC-APIKEY": credentials.api_key,
+        "Content-Type": "application/json",
+        "Content-Length": "0",
+        "User-Agent": "signalbox",
+    }
+
+
 def _not_sent(reason: str, retry_after_s: float) -> Rejected:
     return Rejected(
         code=NOT_SENT,
         message=f"nothing was sent: {reason}",
         kind=RefusalKind.THROTTLED,
         response={},
-        retry_after_s=retry_after_s,
+        retry_after_s=math.ceil(retry_after_s * 1000 + 1) / 1000,  # a millisecond more than a timer can be early
         sent=False,
     )
 

@@ -20,6 +20,10 @@ class Signer:
     __slots__ = ("_keyed",)
 
     def __init__(self, secret: Secret) -> None:
+        self.use(secret)
+
+    def use(self, secret: Secret) -> None:
+        """Sign with this secret from now on."""
         self._keyed = hmac.new(secret.reveal().encode(), digestmod=hashlib.sha256)
 
     def sign(self, query: str) -> str:

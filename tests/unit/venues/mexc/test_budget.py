@@ -28,14 +28,14 @@ def test_the_wait_is_until_enough_is_forgotten() -> None:
     assert budget.wait_s(4, poll=False) == 6
 
 
-def test_a_pause_stops_everything_and_ends() -> None:
+def test_the_peak_is_the_most_since_it_was_asked_for() -> None:
     clock = ManualClock()
-    budget = WeightBudget(clock, limit=300)
-    budget.pause(3)
-    budget.pause(1)
-    assert budget.wait_s(1, poll=False) == 3
-    clock.advance(3)
-    assert budget.wait_s(1, poll=False) == 0
+    budget = WeightBudget(clock, limit=100)
+    budget.spend(40)
+    clock.advance(5)
+    budget.spend(30)
+    clock.advance(6)
+    assert (budget.used(), budget.take_peak(), budget.take_peak()) == (30, 70, 30)
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.floats(0, 3)), max_size=60))
