@@ -32,13 +32,15 @@ from signalbox.domain.orders import (
     OrderEvidence,
     OrderResult,
     OrderStatus,
+    Purpose,
     StageTimes,
     SubmitOutcome,
 )
 from signalbox.domain.positions import ExitPlan, Position
+from signalbox.domain.reconciliation import ReconciliationLedger
 from signalbox.domain.risk.capacity import Reservation
 from signalbox.domain.runs import Run, RunStatus
-from signalbox.domain.signals import Sighting
+from signalbox.domain.signals import DecidedListing, Sighting
 from signalbox.domain.venue_records import AccountUpdate, Balance, VenueOrder
 
 
@@ -102,6 +104,13 @@ class OrderVenue(Protocol):
 
     async def warm(self) -> None:
         """Open the connection that the next order will use. Raises VenueUnavailable."""
+
+    async def round_trip(self) -> timedelta:
+        """The best of a few round trips over the connection that the next order will use. Raises VenueUnavailable."""
+
+    def order_wait_s(self, purpose: Purpose, orders: int = 1) -> float:
+        """Seconds until the venue's limits leave room for this many more orders, 0 when they may go now. Entries leave
+        a part of the limit to exits, and both leave a part to cancels."""
 
     async def close(self) -> None: ...
 
@@ -222,6 +231,12 @@ class OpenOrder(Struct, frozen=True, kw_only=True):
     status: OrderStatus
     exchange_order_id: str | None
     exit_plan: ExitPlan | None = None
+    due_at: datetime | None = None
+
+    @property
+    def meant_for(self) -> datetime:
+        """When it was to be sent: windows count from here."""
+        return max(self.order.created_at, self.due_at or self.order.created_at)
 
 
 class SystemState(Struct, frozen=True, kw_only=True):
@@ -242,8 +257,9 @@ class ListingLedger(Protocol):
         """The venue's list at the start of a run. Symbols that appeared while no bot was watching get a record that
         says so, and are returned; the first list of a venue is only learnt."""
 
-    async def adopt_decisions(self, account_id: AccountId, *, since: datetime, at: datetime) -> int:
-        """Records for listings that were decided on but have none; how many there were."""
+    async def adopt_listings(self, account_id: AccountId, *, since: datetime, at: datetime) -> int:
+        """Records for listings that were decided on, or announced and taken back, since then but have none; how many
+        there were."""
 
     async def listing_facts(
         self, account_id: AccountId, *, also: Sequence[SignalId] = (), at: datetime
@@ -281,7 +297,7 @@ class ListingLedger(Protocol):
         """Real listings of which a look back is still to come at that instant."""
 
 
-class Ledger(IntentWriter, ListingLedger, Protocol):
+class Ledger(IntentWriter, ListingLedger, ReconciliationLedger, Protocol):
     """Everything that the engine writes to and reads from the ledger. Each method is one transaction and raises
     LedgerUnavailable when the ledger cannot be reached."""
 
@@ -304,8 +320,16 @@ class Ledger(IntentWriter, ListingLedger, Protocol):
         """Runs that are starting, running or stopping."""
 
     async def set_run_status(
-        self, run_id: RunId, new: RunStatus, *, at: datetime, error_message: str | None = None
-    ) -> None: ...
+        self,
+        run_id: RunId,
+        new: RunStatus,
+        *,
+        at: datetime,
+        error_message: str | None = None,
+        fence: int | None = None,
+    ) -> None:
+        """Move a run on. With a fence number only while it is the account's: raises FencedOut when another engine has
+        taken the account over."""
 
     async def heartbeat(self, run_ids: Sequence[RunId], at: datetime) -> None: ...
 
@@ -318,8 +342,9 @@ class Ledger(IntentWriter, ListingLedger, Protocol):
 
     async def open_orders(self, account_id: AccountId) -> Sequence[OpenOrder]: ...
 
-    async def decided_symbols(self, account_id: AccountId, since: datetime) -> frozenset[str]:
-        """Symbols of listings that this account decided on since then: they are not new after a restart."""
+    async def decided_listings(self, account_id: AccountId, since: datetime) -> Sequence[DecidedListing]:
+        """Listings that this account decided on since then, the oldest decision first: they are not new after a
+        restart. Injected test listings are left out."""
 
     async def pending_test_listings(self, since: datetime) -> Sequence[Sighting]:
         """Injected test listings that no signal exists for yet."""

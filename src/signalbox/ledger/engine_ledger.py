@@ -22,8 +22,10 @@ from signalbox.ledger.listing_records import ListingRecords
 from signalbox.ledger.outcomes import Outcomes
 from signalbox.ledger.ownership import Ownership
 from signalbox.ledger.positions import Positions
+from signalbox.ledger.reconciliation import ReconciliationRecords
 from signalbox.ledger.records import Records
 from signalbox.ledger.recovery import Recovery
+from signalbox.ledger.revisions import Revisions
 from signalbox.ledger.runs import Runs
 from signalbox.ledger.writer import IntentCommitter
 
@@ -32,7 +34,21 @@ SELECT FROM strategy_decisions WHERE id = $1 UNION ALL SELECT FROM intent_journa
 """
 
 
-class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts, Alerts, ListingRecords):
+_STORED = frozenset({IntentResult.INSERTED, IntentResult.DUPLICATE})
+
+
+class EngineLedger(
+    Outcomes,
+    Revisions,
+    ReconciliationRecords,
+    Runs,
+    Recovery,
+    Positions,
+    Records,
+    Accounts,
+    Alerts,
+    ListingRecords,
+):
     """One connection for intents, one for ownership, one for changes, and a small pool for everything else.
 
     `on_change` is told whether intents can be committed, whenever that changes.
@@ -63,7 +79,10 @@ class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts, Alert
     async def commit(self, intent: Intent) -> IntentResult:
         """See `IntentCommitter.commit`. What was committed to the journal is in its tables a moment later."""
         if intent.order is None:
-            return await self._committer.commit(intent)
+            result = await self._committer.commit(intent)
+            if intent.blocked is not None and result in _STORED:
+                await self.record_blocked(intent.blocked)
+            return result
         decision_id = intent.decision.id
         self._journal.hold(intent)
         try:
@@ -98,10 +117,12 @@ class EngineLedger(Outcomes, Runs, Recovery, Positions, Records, Accounts, Alert
         return await self._committer.follow_up(order, fence)
 
     async def own(self, account_id: AccountId, holder: str) -> int:
-        """See `Ownership.own`. What an earlier engine left in the journal is in its tables afterwards."""
+        """See `Ownership.own`. What an earlier engine left in the journal is in its tables afterwards, and what it
+        completed is in the trade log."""
         fence = await self._ownership.own(account_id, holder)
         try:
             await self._journal.spread_account(account_id)
+            await self.record_unlogged(account_id)
         except BaseException:
             await self._ownership.disown(account_id)  # nobody here serves it: another engine may
             raise

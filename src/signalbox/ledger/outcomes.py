@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from signalbox.domain.errors import InvariantError
-from signalbox.domain.ids import DecisionId, OrderId
+from signalbox.domain.ids import AccountId, DecisionId, OrderId
 from signalbox.domain.money import ZERO
 from signalbox.domain.orders import (
     Accepted,
@@ -49,6 +49,26 @@ UPDATE trade_orders SET
     realised_pnl = $13, position_id = coalesce($14, position_id)
 WHERE id = $1
 RETURNING completed_at, response
+"""
+
+_FAIL = """
+UPDATE trade_orders SET
+    status = 'failed', completed_at = greatest($2, created_at), error_code = $3, error_reason = $4
+WHERE id = $1 AND status = 'pending'
+RETURNING completed_at
+"""
+
+_UNLOGGED = """
+SELECT completed_at FROM trade_orders o
+WHERE id = $1 AND completed_at IS NOT NULL AND NOT EXISTS (SELECT FROM trade_logs l WHERE l.order_id = o.id)
+FOR UPDATE
+"""
+
+_OWED = """
+SELECT id, completed_at FROM trade_orders o
+WHERE account_id = $1 AND completed_at > now() - interval '2 days' AND submitted_at IS NULL
+    AND NOT EXISTS (SELECT FROM trade_logs l WHERE l.order_id = o.id)
+ORDER BY completed_at, id
 """
 
 _ADD_FILL = """
@@ -100,15 +120,26 @@ class Outcomes:
             )
 
     async def record_unsent(self, order: Order, *, at: datetime, code: str, reason: str) -> None:
-        """pending → failed: the order surely never left. An order that was never written stays so."""
-        await self._database.execute(
-            "UPDATE trade_orders SET status = 'failed', completed_at = $2, error_code = $3, error_reason = $4"
-            " WHERE id = $1 AND status = 'pending'",
-            order.id,
-            at,
-            code,
-            reason,
-        )
+        """pending → failed, with its trade log entry: the order surely never left. An order that was never written
+        stays so."""
+        async with self._database.transaction() as connection:
+            completed_at = await connection.fetchval(_FAIL, order.id, at, code, reason)
+            if completed_at is not None:
+                await add_trade_log(connection, TradeLogEntry(order_id=order.id, at=completed_at))
+
+    async def record_blocked(self, order: Order) -> None:
+        """The trade log entry of an order that a guardrail stopped at the decision: it was stored as rejected."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_UNLOGGED, order.id)
+            if row is not None:
+                await add_trade_log(connection, TradeLogEntry(order_id=order.id, at=row["completed_at"]))
+
+    async def record_unlogged(self, account_id: AccountId) -> None:
+        """The trade log entries that an engine owed when it was killed, right after it had stored a blocked order."""
+        rows = await self._database.fetch(_OWED, account_id)
+        async with self._database.transaction() as connection:
+            for row in rows:
+                await add_trade_log(connection, TradeLogEntry(order_id=OrderId(row["id"]), at=row["completed_at"]))
 
     async def record_result(
         self,
@@ -130,7 +161,7 @@ class Outcomes:
                 await connection.execute(
                     "UPDATE trade_orders SET status = 'submitted', submitted_at = created_at WHERE id = $1", order.id
                 )
-            await _add_fills(connection, order, fills)
+            await add_fills(connection, order, fills)
             booked = await save_position(connection, position) if position is not None else None
             completion = _Completion(
                 status=result.status,
@@ -170,6 +201,18 @@ class _Completion(msgspec.Struct, frozen=True, kw_only=True):
     position: Position | None = None
     booked: Decimal | None = None
     fill_model: str | None = None
+
+
+class TradeLogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What the trade log keeps of one version of a completed order. `response` is the venue's, empty without any."""
+
+    order_id: OrderId
+    at: datetime
+    revision: int = 1
+    response: dict[str, Any] = {}
+    result: OrderResult | None = None
+    fills: Sequence[Fill] = ()
+    position: Position | None = None
 
 
 async def _lock_status(connection: Connection, order_id: OrderId) -> OrderStatus:
@@ -237,22 +280,39 @@ async def _complete(connection: Connection, order_id: OrderId, completion: _Comp
     )
     if completed is None:
         raise InvariantError(f"order {order_id} vanished while it was locked")
-    await connection.execute(
-        _ADD_LOG,
-        uuid5(_LOG_ENTRIES, f"{order_id}:1"),
-        order_id,
-        1,
-        completed["response"],
-        result.executed_quantity if result else None,
-        result.executed_price if result else None,
-        result.fees if result else None,
-        list(c.fills),
-        completed["completed_at"],
-        c.position,
+    await add_trade_log(
+        connection,
+        TradeLogEntry(
+            order_id=order_id,
+            response=completed["response"],
+            at=completed["completed_at"],
+            result=result,
+            fills=c.fills,
+            position=c.position,
+        ),
     )
 
 
-async def _add_fills(connection: Connection, order: Order, fills: Sequence[Fill]) -> None:
+async def add_trade_log(connection: Connection, entry: TradeLogEntry) -> None:
+    """Append to the trade log. Do it last: it locks the head of the stream until the transaction ends."""
+    result = entry.result
+    await connection.execute(
+        _ADD_LOG,
+        uuid5(_LOG_ENTRIES, f"{entry.order_id}:{entry.revision}"),
+        entry.order_id,
+        entry.revision,
+        entry.response,
+        result.executed_quantity if result else None,
+        result.executed_price if result else None,
+        result.fees if result else None,
+        list(entry.fills),
+        entry.at,
+        entry.position,
+    )
+
+
+async def add_fills(connection: Connection, order: Order, fills: Sequence[Fill]) -> None:
+    """Insert the fills of an order that are not there yet."""
     await connection.executemany(
         _ADD_FILL,
         [

@@ -20,7 +20,8 @@ ON CONFLICT (id) DO UPDATE SET
     status = excluded.status, quantity = excluded.quantity, average_entry_price = excluded.average_entry_price,
     cost = excluded.cost, realised_pnl = excluded.realised_pnl, fees = excluded.fees,
     closed_at = excluded.closed_at, bought = excluded.bought,
-    highest_bid = greatest(positions.highest_bid, excluded.highest_bid), updated_at = now()
+    highest_bid = greatest(positions.highest_bid, excluded.highest_bid), updated_at = now(),
+    revision = positions.revision + $17::int
 """
 
 _RAISE_HIGHEST_BID = """
@@ -47,8 +48,9 @@ class Positions:
         await self._database.execute(_RAISE_HIGHEST_BID, position_id, bid)
 
 
-async def save_position(connection: Connection, position: Position) -> Decimal:
-    """Insert or replace a position; returns what the change booked (quote, negative for a loss)."""
+async def save_position(connection: Connection, position: Position, *, revised: bool = False) -> Decimal:
+    """Insert or replace a position; returns what the change booked (quote, negative for a loss). Only a revision may
+    open one again."""
     before = await connection.fetchval("SELECT realised_pnl FROM positions WHERE id = $1 FOR UPDATE", position.id)
     average = position.average_entry_price
     await connection.execute(
@@ -69,5 +71,6 @@ async def save_position(connection: Connection, position: Position) -> Decimal:
         position.signal_id,
         position.bought,
         position.highest_bid,
+        int(revised),
     )
     return position.realised_pnl - (before if before is not None else ZERO)

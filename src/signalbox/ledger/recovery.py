@@ -8,7 +8,7 @@ from signalbox.domain.orders import Mode, OrderStatus
 from signalbox.domain.ports import CapacityHistory, OpenOrder
 from signalbox.domain.positions import ExitPlan
 from signalbox.domain.risk.capacity import HOUR, Reservation
-from signalbox.domain.signals import DetectionSource, Sighting
+from signalbox.domain.signals import DecidedListing, DetectionSource, Sighting
 from signalbox.ledger.database import Database
 from signalbox.ledger.rows import Row, document, order_from
 
@@ -31,6 +31,15 @@ _REALISED = """
 SELECT (completed_at AT TIME ZONE 'UTC')::date AS day, sum(realised_pnl) AS amount FROM trade_orders
 WHERE account_id = $1 AND mode = $2 AND created_at > $3 AND completed_at > $3 AND realised_pnl IS NOT NULL
 GROUP BY day
+"""
+
+_DECIDED = """
+SELECT s.symbol, s.listed_at, s.detected_at, EXISTS (
+    SELECT FROM trade_orders o WHERE o.decision_id = d.id AND o.status IN ('pending', 'submitted', 'filled')
+) AS bought
+FROM strategy_decisions d JOIN listing_signals s ON s.id = d.listing_signal_id
+WHERE d.account_id = $1 AND d."timestamp" >= $2 AND s.detection_source <> 'test_injection'
+ORDER BY d."timestamp", d.id
 """
 
 _PENDING_INJECTIONS = """
@@ -67,6 +76,7 @@ class Recovery:
                 status=OrderStatus(row["status"]),
                 exchange_order_id=row["exchange_order_id"],
                 exit_plan=document(row["exit_plan"], ExitPlan) if row["exit_plan"] is not None else None,
+                due_at=row["due_at"],
             )
             for row in rows
         ]
@@ -96,16 +106,16 @@ class Recovery:
             held=[_reservation_from(row) for row in held],
         )
 
-    async def decided_symbols(self, account_id: AccountId, since: datetime) -> frozenset[str]:
-        """Symbols of listings that this account decided on since then, injected test listings left out."""
-        rows = await self._database.fetch(
-            "SELECT DISTINCT s.symbol FROM strategy_decisions d JOIN listing_signals s ON s.id = d.listing_signal_id"
-            ' WHERE d.account_id = $1 AND d."timestamp" >= $2'
-            " AND s.detection_source <> 'test_injection'",
-            account_id,
-            since,
-        )
-        return frozenset(row["symbol"] for row in rows)
+    async def decided_listings(self, account_id: AccountId, since: datetime) -> Sequence[DecidedListing]:
+        """Listings that this account decided on since then, the oldest decision first, injected test listings left
+        out."""
+        rows = await self._database.fetch(_DECIDED, account_id, since)
+        return [
+            DecidedListing(
+                symbol=row["symbol"], listed_at=row["listed_at"], detected_at=row["detected_at"], bought=row["bought"]
+            )
+            for row in rows
+        ]
 
     async def pending_test_listings(self, since: datetime) -> Sequence[Sighting]:
         """Injected test listings that no signal exists for yet, in the order of their injection."""

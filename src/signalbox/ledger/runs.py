@@ -5,7 +5,7 @@ from datetime import datetime
 
 import asyncpg
 
-from signalbox.domain.errors import ConflictError, NotFoundError
+from signalbox.domain.errors import ConflictError, FencedOut, NotFoundError
 from signalbox.domain.ids import RunId
 from signalbox.domain.runs import Run, RunStatus
 from signalbox.ledger.database import Database
@@ -20,6 +20,7 @@ UPDATE bot_runs SET
     stopped_at = CASE WHEN $2 IN ('stopped', 'failed')
         THEN greatest($3, started_at + interval '1 microsecond') END
 WHERE id = $1 AND status <> $2
+    AND ($5::bigint IS NULL OR $5 = (SELECT fence FROM account_ownership o WHERE o.account_id = bot_runs.account_id))
 """
 
 
@@ -44,16 +45,25 @@ class Runs:
         return run_from(row)
 
     async def set_run_status(
-        self, run_id: RunId, new: RunStatus, *, at: datetime, error_message: str | None = None
+        self,
+        run_id: RunId,
+        new: RunStatus,
+        *,
+        at: datetime,
+        error_message: str | None = None,
+        fence: int | None = None,
     ) -> None:
-        """Move a run on. Repeating it changes nothing. Raises NotFoundError, ConflictError for an illegal change."""
+        """Move a run on. Repeating it changes nothing. Raises NotFoundError, ConflictError for an illegal change, and
+        FencedOut when `fence` is not the account's number any more."""
         async with self._database.transaction() as connection:
             try:
-                touched = await connection.execute(_SET_STATUS, run_id, new, at, error_message)
+                touched = await connection.execute(_SET_STATUS, run_id, new, at, error_message, fence)
             except asyncpg.CheckViolationError as error:
                 raise ConflictError(str(error)) from error
         if touched == "UPDATE 0":
-            await self.run(run_id)
+            run = await self.run(run_id)
+            if run.status is not new:
+                raise FencedOut(f"run {run_id} belongs to another engine now: account {run.account_id} was taken over")
 
     async def heartbeat(self, run_ids: Sequence[RunId], at: datetime) -> None:
         """These runs are alive."""

@@ -184,7 +184,7 @@ async def test_an_order_that_never_left_is_failed(ledger: EngineLedger, sql: Con
     row = await sql.fetchrow("SELECT status, error_code, submitted_at FROM trade_orders")
     assert row is not None
     assert tuple(row) == ("failed", "STALE", None)
-    assert await sql.fetchval("SELECT count(*) FROM trade_logs") == 0
+    assert await sql.fetchval("SELECT count(*) FROM trade_logs") == 1
     never_written = order(sent.decision_id, "ALPHAUSDT", attempt=2)
     await ledger.record_unsent(never_written, at=NOW, code="STALE", reason="too late")
 

@@ -14,11 +14,12 @@ from typing import Any
 
 from msgspec import Struct, structs
 from tests.unit.engine.fake_listing_records import FakeListingRecords, ListingRows
+from tests.unit.engine.fake_reconciliation import FakeReconciliationRecords, ReconciliationRows
 
 from signalbox.domain.alerts import Alert
 from signalbox.domain.configuration import Account, AccountSettings, BotConfiguration, Venue
 from signalbox.domain.decisions import Intent, IntentResult
-from signalbox.domain.errors import ConflictError, InvariantError, LedgerUnavailable
+from signalbox.domain.errors import ConflictError, FencedOut, InvariantError, LedgerUnavailable
 from signalbox.domain.ids import AccountId, DecisionId, OrderId, PositionId, RunId, SignalId
 from signalbox.domain.listings import ListingSchedule
 from signalbox.domain.market import ClockReading
@@ -43,7 +44,7 @@ from signalbox.domain.positions import Position
 from signalbox.domain.risk.capacity import HOUR, Reservation
 from signalbox.domain.risk.checks import EntryInputs
 from signalbox.domain.runs import ACTIVE_STATUSES, RUN_TRANSITIONS, Run, RunStatus, StopMode
-from signalbox.domain.signals import ListingSignal, Sighting
+from signalbox.domain.signals import DecidedListing, ListingSignal, Sighting
 
 FINAL = frozenset({OrderStatus.FILLED, OrderStatus.REJECTED, OrderStatus.FAILED})
 
@@ -66,6 +67,10 @@ class OrderRow(Struct, kw_only=True):
     reason: str | None = None
     result: OrderResult | None = None
     fill_model: str | None = None
+    fills: tuple[Fill, ...] = ()
+    completed_at: datetime | None = None
+    revision: int = 1
+    position_id: PositionId | None = None
 
 
 class HeldRow(Struct, kw_only=True):
@@ -93,6 +98,7 @@ class FakeDatabase:
         self.evidence: list[tuple[SignalId, Sighting]] = []
         self.injected: list[Sighting] = []
         self.listing_rows = ListingRows()
+        self.books = ReconciliationRows()
         self.events: list[dict[str, Any]] = []
         self.health: dict[str, tuple[str, dict[str, Any]]] = {}
         self.alerts: dict[tuple[str, str], Alert] = {}
@@ -132,7 +138,7 @@ class FakeDatabase:
         return [row for row in self.orders.values() if row.order.purpose is purpose]
 
 
-class FakeLedger(FakeListingRecords):
+class FakeLedger(FakeListingRecords, FakeReconciliationRecords):
     """The Ledger port over a FakeDatabase."""
 
     db: FakeDatabase
@@ -222,10 +228,18 @@ class FakeLedger(FakeListingRecords):
         return [run for run in self.db.runs.values() if run.status in ACTIVE_STATUSES]
 
     async def set_run_status(
-        self, run_id: RunId, new: RunStatus, *, at: datetime, error_message: str | None = None
+        self,
+        run_id: RunId,
+        new: RunStatus,
+        *,
+        at: datetime,
+        error_message: str | None = None,
+        fence: int | None = None,
     ) -> None:
         fault = await self._enter("set_run_status")
         run = self.db.runs[run_id]
+        if fence is not None and fence != self.db.fences[run.account_id]:
+            raise FencedOut(f"run {run_id} belongs to another engine now")
         if run.status is not new:
             if new not in RUN_TRANSITIONS[run.status]:
                 raise ConflictError(f"a run cannot go from {run.status} to {new}")
@@ -360,13 +374,20 @@ class FakeLedger(FakeListingRecords):
             raise TypeError(f"order {order.id} is no entry")
         return inputs.configuration
 
-    async def decided_symbols(self, account_id: AccountId, since: datetime) -> frozenset[str]:
-        await self._enter("decided_symbols")
-        return frozenset(
-            intent.signal.symbol
+    async def decided_listings(self, account_id: AccountId, since: datetime) -> Sequence[DecidedListing]:
+        await self._enter("decided_listings")
+        unsettled = {OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.FILLED}
+        maybe_bought = {row.order.decision_id for row in self.db.orders.values() if row.status in unsettled}
+        return [
+            DecidedListing(
+                symbol=intent.signal.symbol,
+                listed_at=intent.signal.listed_at,
+                detected_at=intent.signal.detected_at,
+                bought=intent.decision.id in maybe_bought,
+            )
             for intent in self.db.decisions.values()
             if intent.signal and intent.decision.account_id == account_id and intent.decision.decided_at >= since
-        )
+        ]
 
     def signals(self) -> list[ListingSignal]:
         """Signals of every stored decision."""
@@ -413,6 +434,7 @@ class FakeLedger(FakeListingRecords):
                 case Rejected(code=code, message=message):
                     self._move(row, OrderStatus.REJECTED)
                     row.code, row.reason = code, message
+                    row.completed_at = stages.acknowledged_at or order.created_at
                 case Unknown(reason=reason):
                     row.unknown, row.reason = True, reason
         await self._leave(fault)
@@ -422,7 +444,7 @@ class FakeLedger(FakeListingRecords):
         row = self.db.orders.get(order.id)
         if row is not None and row.status is OrderStatus.PENDING:
             self._move(row, OrderStatus.FAILED)
-            row.code, row.reason = code, reason
+            row.code, row.reason, row.completed_at = code, reason, at
         await self._leave(fault)
 
     async def record_result(
@@ -449,6 +471,8 @@ class FakeLedger(FakeListingRecords):
                 fill_model if fills else None,
             )
             row.exchange_order_id = evidence.exchange_order_id or row.exchange_order_id
+            row.fills, row.completed_at = tuple(fills), result.completed_at
+            row.position_id = position.id if position is not None else None
             if position is not None:
                 self._save(position, order, result.completed_at)
             if spent is not None:
