@@ -207,7 +207,8 @@ def conclude(facts: ListingFacts, *, entry_over: bool) -> Conclusion | None:
     if facts.outcome is ListingOutcome.TRADED:
         return None
     if facts.decision_id is None:
-        return _undecided() if entry_over else None
+        is_told = facts.outcome is ListingOutcome.MISSED  # nobody watched, or it was taken back
+        return _undecided() if entry_over and not is_told else None
     if facts.verdict is Verdict.SKIP:
         return _skipped(facts)
     is_open = any(order.status in _OPEN for order in facts.orders)

@@ -103,8 +103,8 @@ class FakeListingRecords:
         await self._leave(fault)
         return [] if is_first else [market.symbol for market in new]
 
-    async def adopt_decisions(self, account_id: AccountId, *, since: datetime, at: datetime) -> int:
-        fault = await self._enter("adopt_decisions")
+    async def adopt_listings(self, account_id: AccountId, *, since: datetime, at: datetime) -> int:
+        fault = await self._enter("adopt_listings")
         lost = [
             intent
             for intent in self.db.decisions.values()
