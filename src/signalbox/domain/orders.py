@@ -162,7 +162,8 @@ class Accepted(Struct, frozen=True, kw_only=True):
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
-    """The venue surely did not take the order. `price_cap` is the highest price it named, if it named one.
+    """The venue surely did not take the order. `price_cap` is the highest price it named, `least_notional` the smallest
+    order (in quote), if it named one.
 
     `sent` False: the venue was not even asked, nothing left this machine.
     """
@@ -172,6 +173,7 @@ class Rejected(Struct, frozen=True, kw_only=True):
     kind: RefusalKind
     response: dict[str, Any]
     price_cap: Decimal | None = None
+    least_notional: Decimal | None = None
     retry_after_s: float | None = None
     sent: bool = True
     request: dict[str, Any] = {}

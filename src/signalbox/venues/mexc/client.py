@@ -1,12 +1,14 @@
 """Builds the parts of the MEXC adapter. What is public and what can send are different types."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from signalbox.domain.credentials import Credentials
 from signalbox.domain.errors import ConfigError
 from signalbox.domain.instruments import Instrument
-from signalbox.domain.market import BookTicker, OrderBook
-from signalbox.domain.ports import Clock, EventSink, FeedIntervals
+from signalbox.domain.listings import ListingSchedule, UpcomingListing
+from signalbox.domain.market import BookTicker, ClockReading, OrderBook
+from signalbox.domain.ports import Clock, EventSink, FeedIntervals, nothing_to_do
 from signalbox.domain.signals import Sighting
 from signalbox.venues.backoff import Jitter
 from signalbox.venues.http import parse_target
@@ -21,10 +23,10 @@ from signalbox.venues.mexc.market import MexcMarket
 from signalbox.venues.mexc.orders import MexcOrders, request_headers
 from signalbox.venues.mexc.private_stream import PrivateStream
 from signalbox.venues.mexc.rest import RestReader
-from signalbox.venues.mexc.schedule import Announcement
 from signalbox.venues.mexc.sign import Signer
 from signalbox.venues.mexc.signed import SignedRequests
 from signalbox.venues.mexc.source_health import SourceHealth
+from signalbox.venues.mexc.ticker_stream import TickerStream
 from signalbox.venues.mexc.ws import MarketStream, StreamLimits
 
 _PUBLIC_HEADERS = {"Accept": "application/json", "User-Agent": "signalbox"}
@@ -54,6 +56,9 @@ class MexcPublic:
         reads = RestReader(pool, clock, limits.address(pool.target).reads, headers=_PUBLIC_HEADERS)
         site = limits.address(page.target, weight=_CALENDAR_PER_10_S, quiet=True)
         self._market = MexcMarket(reads, clock=clock, events=events)
+        self._tickers = TickerStream(
+            _stream_url(endpoints.ws_url), self._market.book_ticker, clock=clock, events=events, jitter=jitter
+        )
         self._calendar = MexcCalendar(RestReader(page, clock, site.reads, headers=HEADERS))
         self._feed = MexcFeed(
             self._market,
@@ -89,17 +94,40 @@ class MexcPublic:
         """A snapshot of the book with up to `depth` levels a side."""
         return await self._market.order_book(symbol, depth, poll=poll)
 
+    async def watch_ticker(self, symbol: str, on_ticker: Callable[[BookTicker], None]) -> None:
+        """Best prices of a market as they change, until cancelled; see TickerStream.watch."""
+        await self._tickers.watch(symbol, on_ticker)
+
     async def known_symbols(self) -> frozenset[str]:
         """Every symbol that is not new; see MexcFeed.known_symbols."""
         return await self._feed.known_symbols()
 
-    def upcoming(self) -> list[Announcement]:
+    def upcoming(self) -> Sequence[UpcomingListing]:
         """The announced listings that the feed follows, earliest first."""
         return self._feed.upcoming()
 
-    async def run(self, on_sighting: Callable[[Sighting], None], *, intervals: FeedIntervals) -> None:
+    def schedule(self) -> ListingSchedule:
+        """All that the feed knows of announced listings."""
+        return self._feed.schedule()
+
+    def clock(self) -> ClockReading | None:
+        """How far the venue's clock is from ours."""
+        return self._feed.clock()
+
+    def monotonic_ns_at(self, venue_instant: datetime) -> int:
+        """When the venue's clock will show this, on our monotonic clock."""
+        return self._feed.monotonic_ns_at(venue_instant)
+
+    async def run(
+        self,
+        on_sighting: Callable[[Sighting], None],
+        *,
+        intervals: FeedIntervals,
+        ahead: timedelta = timedelta(0),
+        on_schedule: Callable[[], None] = nothing_to_do,
+    ) -> None:
         """Watch all sources until cancelled; see MexcFeed.run."""
-        await self._feed.run(on_sighting, intervals=intervals)
+        await self._feed.run(on_sighting, intervals=intervals, ahead=ahead, on_schedule=on_schedule)
 
     async def close(self) -> None:
         """Close every connection."""

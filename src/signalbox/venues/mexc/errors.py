@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from signalbox.domain.errors import CredentialsRefused, SignalboxError, VenueRefused, VenueThrottled, VenueUnavailable
 from signalbox.domain.orders import RefusalKind, Rejected, SubmitOutcome, Unknown
@@ -27,6 +28,7 @@ BAN_PAUSE_S: Final = 120.0
 _LONGEST_RETRY_AFTER_S = 3 * 86_400
 _LONGEST_ERROR_BODY = 16_384
 _LONGEST_CODE = 20
+_TOO_SMALL = "30002"
 _LONGEST_MESSAGE = 500
 
 _KINDS: Final[dict[RefusalKind, tuple[int, ...]]] = {
@@ -136,7 +138,10 @@ def refused_order(response: HttpResponse, symbol: str) -> SubmitOutcome:
     code, message = found
     cap = price_cap(message, symbol) if KIND_OF_CODE.get(code) is RefusalKind.PRICE else None
     kind = KIND_OF_CODE.get(code, RefusalKind.TERMINAL)
-    return _rejected(response, code, message, kind=kind, cap=cap)
+    refusal = _rejected(response, code, message, kind=kind, cap=cap)
+    if code == _TOO_SMALL:
+        return structs.replace(refusal, least_notional=price_cap(message, symbol))
+    return refusal
 
 
 def _rejected(

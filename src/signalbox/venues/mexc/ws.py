@@ -44,26 +44,31 @@ class SubscriptionRefused(Exception):
     differs from an acceptance."""
 
 
-_FAILURES = (WSError, OSError, TimeoutError, SubscriptionRefused, VenueUnavailable, VenueRefused)
+FAILURES = (WSError, OSError, TimeoutError, SubscriptionRefused, VenueUnavailable, VenueRefused)
 
 PushHandler = Callable[[Push, int], None]
 """Takes a decoded push and the monotonic time at which its frame was in our hands."""
 
 
-class _Listener(WSListener):
-    """One connection's frames."""
+class PushListener(WSListener):
+    """One connection's frames: pushes go to `on_push`, the text of each reply to `on_reply`."""
 
     def __init__(
-        self, clock: Clock, channels: Sequence[str], on_push: PushHandler, health: SourceHealth, most_bytes: int
+        self,
+        clock: Clock,
+        on_push: PushHandler,
+        on_reply: Callable[[str], None],
+        *,
+        health: SourceHealth,
+        most_bytes: int,
     ) -> None:
         super().__init__()
         self._clock = clock
         self._on_push = on_push
+        self._on_reply = on_reply
         self._health = health
         self._most_bytes = most_bytes
-        self._pending = set(channels)
         self._parts = bytearray()
-        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.last_frame_ns = self.last_push_ns = clock.monotonic_ns()
         self.pushes = 0
 
@@ -110,14 +115,67 @@ class _Listener(WSListener):
         except UNDECODABLE:
             self._health.malformed(f"a reply cannot be decoded: {excerpt(payload)}")
             return
-        text = reply.msg or ""
-        if text.startswith((_REFUSED, _BAD_KEY)):
-            if not self.subscribed.done():
-                self.subscribed.set_exception(SubscriptionRefused(excerpt(payload)))
-        elif text != _PONG:
-            self._pending.discard(text)
-            if not self._pending and not self.subscribed.done():
-                self.subscribed.set_result(None)
+        if reply.msg != _PONG:
+            self._on_reply(reply.msg or "")
+
+
+class _Subscriptions:
+    """The channels that are not acknowledged yet."""
+
+    def __init__(self, channels: Sequence[str]) -> None:
+        self._pending = set(channels)
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_reply(self, text: str) -> None:
+        """Take an acknowledgement or a refusal; any other text is no news."""
+        if self.done.done():
+            return
+        if is_refusal(text):
+            self.done.set_exception(SubscriptionRefused(excerpt(text.encode())))
+            return
+        self._pending.discard(text)
+        if not self._pending:
+            self.done.set_result(None)
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a reply refuses what was asked for: its code is 0 all the same (observed)."""
+    return text.startswith((_REFUSED, _BAD_KEY))
+
+
+def subscription(channel: str, number: int, *, end: bool = False) -> bytes:
+    """The request that begins, or ends, a subscription."""
+    method = "UNSUBSCRIPTION" if end else "SUBSCRIPTION"
+    return msgspec.json.encode({"method": method, "params": [channel], "id": number})
+
+
+async def open_connection(url: str, listener: PushListener, limits: StreamLimits) -> WSTransport:
+    """Connect. Raises WSError, OSError or TimeoutError."""
+    async with asyncio.timeout(limits.connect_timeout_s):
+        transport, _ = await ws_connect(
+            lambda: listener,
+            url,
+            websocket_handshake_timeout=limits.connect_timeout_s,
+            max_frame_size=limits.max_frame_bytes,
+        )
+    return transport
+
+
+async def keep_alive(transport: WSTransport, listener: PushListener, clock: Clock, limits: StreamLimits) -> str:
+    """Ping now and then; return why the connection is of no use any more."""
+    pause_s = min(limits.ping_s, limits.push_idle_s)
+    while True:
+        try:
+            async with asyncio.timeout(pause_s):
+                await transport.wait_disconnected()
+                return "closed by the venue"
+        except TimeoutError:
+            now_ns = clock.monotonic_ns()
+        if now_ns - listener.last_frame_ns > limits.idle_s * _NS:
+            return f"nothing came for {limits.idle_s:g} s"
+        if now_ns - listener.last_push_ns > limits.push_idle_s * _NS:
+            return f"subscribed, but no push came for {limits.push_idle_s:g} s"
+        transport.send(WSMsgType.TEXT, _PING)
 
 
 class MarketStream:
@@ -152,66 +210,48 @@ class MarketStream:
         """Connect, subscribe, watch; after any failure wait 1, 2, 4 … 30 s and begin again. Raises only what
         `on_push` raises."""
         while True:
-            listener = _Listener(self._clock, self._channels, on_push, self._health, self._limits.max_frame_bytes)
+            wanted = _Subscriptions(self._channels)
+            listener = PushListener(
+                self._clock,
+                on_push,
+                wanted.on_reply,
+                health=self._health,
+                most_bytes=self._limits.max_frame_bytes,
+            )
             try:
-                reason = await self._one_connection(listener)
-            except _FAILURES as error:
+                reason = await self._one_connection(listener, wanted)
+            except FAILURES as error:
                 reason = f"{type(error).__name__} {error}".strip()
             if listener.pushes:
                 self._backoff.reset()
             self._health.bad(f"{self._url}: {reason}")
             await asyncio.sleep(self._backoff.next_s())
 
-    async def _one_connection(self, listener: _Listener) -> str:
-        limits = self._limits
+    async def _one_connection(self, listener: PushListener, wanted: _Subscriptions) -> str:
         url = self._url if self._address is None else await self._address()
-        async with asyncio.timeout(limits.connect_timeout_s):
-            transport, _ = await ws_connect(
-                lambda: listener,
-                url,
-                websocket_handshake_timeout=limits.connect_timeout_s,
-                max_frame_size=limits.max_frame_bytes,
-            )
+        transport = await open_connection(url, listener, self._limits)
         try:
             for number, channel in enumerate(self._channels, start=1):
-                request = {"method": "SUBSCRIPTION", "params": [channel], "id": number}
-                transport.send(WSMsgType.TEXT, msgspec.json.encode(request))
-            await self._subscribed(transport, listener)
+                transport.send(WSMsgType.TEXT, subscription(channel, number))
+            await self._subscribed(transport, wanted)
             self._health.good()
             if self._on_open is not None:
                 self._on_open()
-            return await self._watch(transport, listener)
+            return await keep_alive(transport, listener, self._clock, self._limits)
         finally:
             transport.disconnect(graceful=False)
 
-    async def _subscribed(self, transport: WSTransport, listener: _Listener) -> None:
+    async def _subscribed(self, transport: WSTransport, wanted: _Subscriptions) -> None:
         """Wait until every channel is acknowledged, or the connection is gone."""
         gone = asyncio.ensure_future(transport.wait_disconnected())
         try:
             async with asyncio.timeout(self._limits.ack_timeout_s):
-                await asyncio.wait({gone, listener.subscribed}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({gone, wanted.done}, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             raise TimeoutError(f"no acknowledgement of {', '.join(self._channels)}") from None
         finally:
             gone.cancel()
-        if not listener.subscribed.done():
+        if not wanted.done.done():
             await transport.wait_disconnected()
             raise ConnectionError("closed by the venue before the subscription was acknowledged")
-        listener.subscribed.result()
-
-    async def _watch(self, transport: WSTransport, listener: _Listener) -> str:
-        """Ping now and then; return why the connection is of no use any more."""
-        limits = self._limits
-        pause_s = min(limits.ping_s, limits.push_idle_s)
-        while True:
-            try:
-                async with asyncio.timeout(pause_s):
-                    await transport.wait_disconnected()
-                    return "closed by the venue"
-            except TimeoutError:
-                now_ns = self._clock.monotonic_ns()
-            if now_ns - listener.last_frame_ns > limits.idle_s * _NS:
-                return f"nothing came for {limits.idle_s:g} s"
-            if now_ns - listener.last_push_ns > limits.push_idle_s * _NS:
-                return f"subscribed, but no push came for {limits.push_idle_s:g} s"
-            transport.send(WSMsgType.TEXT, _PING)
+        wanted.done.result()

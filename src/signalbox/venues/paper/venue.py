@@ -3,9 +3,9 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from signalbox.domain.book_walk import (
     FILL_MODEL,
@@ -27,6 +27,7 @@ from signalbox.domain.orders import (
     Order,
     OrderEvidence,
     OrderType,
+    Purpose,
     RefusalKind,
     Rejected,
     Side,
@@ -115,6 +116,14 @@ class PaperVenue:
 
     async def warm(self) -> None:
         """Nothing to open: prices come over the market data's own connections."""
+
+    async def round_trip(self) -> timedelta:
+        """None: nothing is sent."""
+        return timedelta(0)
+
+    def order_wait_s(self, purpose: Purpose, orders: int = 1) -> float:  # noqa: ARG002 - the port's signature
+        """Never: no venue counts these."""
+        return 0.0
 
     async def close(self) -> None:
         """Nothing to close: the market data belongs to whoever made it."""
@@ -226,11 +235,12 @@ def _too_small(order: Order, instrument: Instrument, book: OrderBook) -> Rejecte
     price = order.limit_price or levels[0].price
     notional = order.quote_amount if order.quote_amount is not None else (order.quantity or 0) * price
     if notional < minimum:
-        return _refused(
+        refusal = _refused(
             "MIN_NOTIONAL",
             f"{plain(notional)} {instrument.quote} is below the minimum of {plain(minimum)} for {order.symbol}",
             RefusalKind.TERMINAL,
         )
+        return structs.replace(refusal, least_notional=minimum)
     return None
 
 

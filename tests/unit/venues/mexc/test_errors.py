@@ -101,6 +101,20 @@ def test_a_throttle_was_surely_not_taken(status: int, body: str, headers: dict[s
     assert (outcome.kind, outcome.retry_after_s) == (RefusalKind.THROTTLED, pause)
 
 
+@pytest.mark.parametrize(
+    ("message", "least"),
+    [
+        ("The minimum transaction volume cannot be less than:1USDT", Decimal(1)),
+        ("The minimum transaction volume cannot be less than: 5.5 USDT", Decimal("5.5")),
+        ("too small", None),
+    ],
+)
+def test_a_size_that_is_too_small_tells_the_smallest(message: str, least: Decimal | None) -> None:
+    outcome = refused_order(response(f'{{"code":30002,"msg":"{message}"}}'), "ABCUSDT")
+    assert isinstance(outcome, Rejected)
+    assert (outcome.kind, outcome.least_notional, outcome.price_cap) == (RefusalKind.TERMINAL, least, None)
+
+
 def test_a_region_that_is_not_served_is_terminal() -> None:
     outcome = refused_order(response("<html>restricted</html>", 451), "ABCUSDT")
     assert isinstance(outcome, Rejected)
