@@ -131,7 +131,7 @@ class Control:
     async def move_price(self, request: web.Request) -> object:
         """Move the market of one pair."""
         move = await body_of(request, MovePrice)
-        if move.price <= 0:
+        if not move.price.is_finite() or move.price <= 0:
             raise ValueError(f"price must be above zero, got {move.price}")
         pair = self._pair(move.symbol)
         self._exchange.catch_up(pair, self._exchange.now_ms())
