@@ -9,6 +9,7 @@ from signalbox.domain.ports import Clock, EventSink
 from signalbox.venues.http import HttpResponse
 from signalbox.venues.mexc import parse, wire
 from signalbox.venues.mexc.capabilities import WEIGHTS
+from signalbox.venues.mexc.catalogue import Catalogue
 from signalbox.venues.mexc.rest import RestReader
 from signalbox.venues.mexc.sign import encode
 from signalbox.venues.mexc.source_health import SourceHealth
@@ -24,13 +25,14 @@ class MexcMarket:
     def __init__(self, reads: RestReader, *, clock: Clock, events: EventSink) -> None:
         self._reads = reads
         self._clock = clock
+        self._catalogue = Catalogue()
         self._health = SourceHealth("venue.mexc.market", events, clock)
 
-    async def instruments(self) -> Sequence[Instrument]:
+    async def instruments(self, *, poll: bool = False) -> Sequence[Instrument]:
         """All markets with their rules, announced ones included; a market that cannot be understood is left out and
         counted. Raises VenueUnavailable."""
-        response = await self._get("/api/v3/exchangeInfo")
-        found, bad = parse.instruments(response.body, self._clock.now())
+        response = await self._get("/api/v3/exchangeInfo", poll=poll)
+        found, bad = self._catalogue.update(response.body, self._clock.now())
         self._report(bad)
         return found
 

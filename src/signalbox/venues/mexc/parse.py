@@ -84,10 +84,19 @@ def default_symbols(body: bytes) -> list[str]:
     return decode(_default_symbols, body, "the list of default symbols").data
 
 
+def exchange_info(body: bytes) -> list[msgspec.Raw]:
+    """The markets of an exchangeInfo, each as it stands on the wire."""
+    return decode(_exchange_info, body, "the exchange information").symbols
+
+
+def symbol_info(raw: msgspec.Raw) -> wire.SymbolInfo:
+    """One market of an exchangeInfo. Raises one of UNDECODABLE."""
+    return _symbol_info.decode(raw)
+
+
 def instruments(body: bytes, now: datetime) -> tuple[list[Instrument], list[str]]:
     """All markets of an exchangeInfo, and descriptions of those that could not be understood."""
-    info = decode(_exchange_info, body, "the exchange information")
-    return each(info.symbols, lambda raw: instrument(_symbol_info.decode(raw), now))
+    return each(exchange_info(body), lambda raw: instrument(symbol_info(raw), now))
 
 
 def instrument(info: wire.SymbolInfo, now: datetime) -> Instrument:
@@ -119,6 +128,7 @@ def instrument(info: wire.SymbolInfo, now: datetime) -> Instrument:
         api_tradable=is_allowed and str(info.trade_side_type) != _CLOSED_TO_TRADING,
         market_orders="MARKET" in info.order_types,
         opens_at=opens_at,
+        api_flag=info.is_spot_trading_allowed,
         sell_band=_band(info.filters),
     )
 

@@ -14,7 +14,8 @@ from signalbox.venues.http import HttpResponse
 from signalbox.venues.mexc import wire
 from signalbox.venues.mexc.calendar import MexcCalendar
 from signalbox.venues.mexc.clock_offset import ClockOffset
-from signalbox.venues.mexc.feed import MOST_NEW_AT_ONCE, MexcFeed
+from signalbox.venues.mexc.detection import FEW
+from signalbox.venues.mexc.feed import MexcFeed
 from signalbox.venues.mexc.knowledge import is_coming, is_symbol
 from signalbox.venues.mexc.market import MexcMarket
 from signalbox.venues.mexc.push_pb2 import PublicMiniTicker, Push
@@ -46,7 +47,7 @@ class FakeMarket:
         self._instruments = instruments
         self._prices = prices
 
-    async def instruments(self) -> list[Instrument]:
+    async def instruments(self, *, poll: bool = False) -> list[Instrument]:  # noqa: ARG002 - the port's signature
         return self._instruments
 
     async def ticker_prices(self, *, poll: bool = False) -> tuple[list[wire.TickerPrice], int]:
@@ -73,7 +74,7 @@ class Bench:
             events=self.events,
             jitter=no_jitter,
         )
-        self.feed._on_sighting = self.sightings.append
+        self.feed._detection.on_sighting = self.sightings.append
 
     def push(self, *tickers: tuple[str, str, str], send_time: int = 0) -> None:
         """A mini tickers frame: (symbol, price, base turnover)."""
@@ -81,7 +82,7 @@ class Bench:
         push.public_mini_tickers.items.extend(
             PublicMiniTicker(symbol=symbol, price=price, quantity=quantity) for symbol, price, quantity in tickers
         )
-        self.feed._on_push(Push.FromString(push.SerializeToString()), self.clock.monotonic_ns())
+        self.feed._detection.push(Push.FromString(push.SerializeToString()), self.clock.monotonic_ns())
 
 
 @pytest.fixture
@@ -143,16 +144,16 @@ async def test_an_impossible_send_time_is_no_time(bench: Bench, send_time: int) 
 async def test_pushes_of_other_kinds_are_nothing_new(bench: Bench) -> None:
     push = Push(channel="spot@public.aggre.deals.v3.api.pb@100ms@NEWUSDT", symbol="NEWUSDT")
     push.public_aggre_deals.deals.add(price="1", quantity="1")
-    bench.feed._on_push(push, 0)
+    bench.feed._detection.push(push, 0)
     assert bench.sightings == []
 
 
 async def test_a_flood_of_unknown_symbols_is_learned_not_traded(bench: Bench) -> None:
-    flood = [(f"X{n}USDT", "1", "1") for n in range(MOST_NEW_AT_ONCE + 1)]
+    flood = [(f"X{n}USDT", "1", "1") for n in range(FEW + 1)]
     bench.push(*flood)
     bench.push(*flood)
     assert bench.sightings == []
-    assert bench.events.told(f"{MOST_NEW_AT_ONCE + 1} unknown symbols at once")
+    assert bench.events.told(f"{FEW + 1} unknown symbols at once")
 
 
 @pytest.mark.parametrize(
