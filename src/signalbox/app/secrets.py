@@ -17,6 +17,7 @@ from signalbox.domain.errors import ConfigError
 from signalbox.observability.logging import register_secret
 
 KEYRING_SERVICE: Final = "signalbox"
+ENVIRONMENT: Final = "environment"
 _LENGTH_MAX = 4096
 _PARTS: Final = ("api_key", "api_secret")
 
@@ -71,6 +72,18 @@ class CredentialSource:
             label=label, api_key_from=key[1] if key else None, api_secret_from=secret[1] if secret else None
         )
 
+    def look(self, label: str) -> tuple[object, ...]:
+        """Something that differs whenever a file that may hold a part of the credentials was changed. The environment
+        of a running process does not change, and a keyring is not asked: that may take long."""
+        check_label(label)
+        return tuple(_stamp(directory / f"{label}.{part}") for directory in self._directories for part in _PARTS)
+
+    def places(self, label: str) -> list[str]:
+        """Where the parts come from that are in the environment or in files. Raises ConfigError when one of these
+        cannot be read."""
+        found = (self._find(label, part, ask_keyring=False) for part in _PARTS)
+        return [part[1] for part in found if part is not None]
+
     def missing(self, label: str) -> str | None:
         """What is missing and how to give it, None when both parts are there."""
         missing = [part for part in _PARTS if self._find(label, part) is None]
@@ -88,18 +101,18 @@ class CredentialSource:
             f" put {files} into {where}; or store it in the OS keyring with {entries}."
         )
 
-    def _find(self, label: str, part: str) -> tuple[str, str] | None:
+    def _find(self, label: str, part: str, *, ask_keyring: bool = True) -> tuple[str, str] | None:
         """(value, place) of one part."""
         check_label(label)
         name = variable_name(label, part)
         variables = account_variables() if self._variables is None else self._variables
         if value := variables.get(name, "").strip():
-            return _checked(value, f"environment {name}"), f"environment {name}"
+            return _checked(value, f"{ENVIRONMENT} {name}"), f"{ENVIRONMENT} {name}"
         for directory in self._directories:
             path = directory / f"{label}.{part}"
             if value := _read(path):
                 return _checked(value, str(path)), str(path)
-        if value := (self._keyring(f"{label}.{part}") or "").strip():
+        if ask_keyring and (value := (self._keyring(f"{label}.{part}") or "").strip()):
             place = f"OS keyring, service {KEYRING_SERVICE!r}, entry {label}.{part}"
             return _checked(value, place), place
         return None
@@ -110,6 +123,14 @@ def _checked(value: str, place: str) -> str:
     if len(value) > _LENGTH_MAX or not value.isascii() or not value.isprintable() or " " in value:
         raise ConfigError(f"What {place} holds is no API credential: it must be one line of printable ASCII.")
     return value
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read(path: Path) -> str:

@@ -1,5 +1,8 @@
 """Builds the adapters of an account. The only place where credentials meet an exchange."""
 
+from functools import partial
+
+from signalbox.app.live_keys import MexcKeys
 from signalbox.app.secrets import CredentialSource
 from signalbox.app.settings import Settings
 from signalbox.domain.configuration import Account, Venue
@@ -32,17 +35,19 @@ class RealVenues:
             self._limits = MexcLimits(self._clock, journal)  # one for all accounts: the venue limits addresses
         market = MexcPublic(endpoints, clock=self._clock, events=journal, jitter=self._jitter, limits=self._limits)
         orders: dict[Mode, OrderVenue] = {Mode.SIMULATION: PaperVenue(market, clock=self._clock)}
+        connect = partial(
+            open_orders,
+            endpoints,
+            clock=self._clock,
+            events=journal,
+            jitter=self._jitter,
+            limits=self._limits,
+            label=account.label,
+        )
+        keys = MexcKeys(account.label, self._credentials, connect)
         refusal = None
         try:
-            orders[Mode.LIVE] = open_orders(
-                endpoints,
-                self._credentials.credentials(account.label),
-                clock=self._clock,
-                events=journal,
-                jitter=self._jitter,
-                limits=self._limits,
-                label=account.label,
-            )
+            orders[Mode.LIVE] = keys.open()
         except ConfigError as error:
             refusal = str(error)
-        return AccountVenues(market=market, feed=market, orders=orders, live_refusal=refusal)
+        return AccountVenues(market=market, feed=market, orders=orders, live_refusal=refusal, keys=keys)

@@ -313,6 +313,14 @@ class Ledger(IntentWriter, ListingLedger, ReconciliationLedger, Protocol):
 
     async def system_state(self) -> SystemState: ...
 
+    async def record_validation(
+        self, account_id: AccountId, *, at: datetime, valid: bool, error: str | None = None
+    ) -> None:
+        """How a check of an account's credentials ended. `valid` without an error clears the last one."""
+
+    async def validations_asked(self) -> Sequence[AccountId]:
+        """Accounts whose credentials an operator wants to have checked, and that were not checked since."""
+
     async def accounts_with_open_business(self) -> Sequence[AccountId]:
         """Accounts that have an open position or an order without a final outcome."""
 
@@ -405,5 +413,5 @@ class Ledger(IntentWriter, ListingLedger, ReconciliationLedger, Protocol):
         """End the open alert of this kind and subject, if there is one, and tell it as an event."""
 
     def changes(self) -> AsyncIterator[str]:
-        """Topics that other processes notified: runs, settings, kill_switch, listings. Yields `reconnected` after the
-        connection was lost, because notifications may have been missed."""
+        """Topics that other processes notified: runs, settings, kill_switch, listings, accounts. Yields `reconnected`
+        after the connection was lost, because notifications may have been missed."""

@@ -16,10 +16,12 @@ from signalbox.domain.orders import Mode
 from signalbox.domain.ports import CapacityHistory, SystemState
 from signalbox.domain.runs import Run, RunStatus, StopMode
 from signalbox.engine.asking import asked
+from signalbox.engine.credentials import CREDENTIALS, CredentialGate
 from signalbox.engine.desk import Desk, DeskRules
 from signalbox.engine.dispatch import Dispatcher
 from signalbox.engine.entries import Entries
 from signalbox.engine.exits import Exits
+from signalbox.engine.listing_watch import ListingWatch
 from signalbox.engine.parts import AccountVenues, EngineParts, VenueFactory
 from signalbox.engine.recovery import Recovery
 from signalbox.engine.settlement import Settlement
@@ -133,6 +135,11 @@ class TradingAccount:
         if settings.version >= self.desk.settings.version:  # two reloads may cross
             self.desk.settings = settings
 
+    def validate(self) -> None:
+        """Have the account's credentials read anew and proven; without effect while it is not served."""
+        if self._serving:
+            self._credentials.ask()
+
     async def take_test_listings(self) -> None:
         """Feed injected test listings in; they are traded in simulation only."""
         if self._serving and self.desk.run_active:
@@ -161,18 +168,28 @@ class TradingAccount:
         self.dispatcher = Dispatcher(self.desk, ledger, orders, settlement, clock=clock, journal=journal)
         self.entries = Entries(self.desk, ledger, self.dispatcher, settlement, market, clock=clock, journal=journal)
         self.exits = Exits(self.desk, self.dispatcher, settlement, market, clock=clock, journal=journal)
+        self._credentials = CredentialGate(self.desk, ledger, venues, clock=clock, journal=journal)
         self._recovery = Recovery(
             self.desk, ledger, settlement, clock=clock, journal=journal, on_settled=self._watch_positions
         )
+        self._listing_watch = ListingWatch(self.account, self.desk, self._parts, venues)
         self._sniping = Sniping(
-            self.desk, self.entries, self._parts, venues, spawn=self._spawn, on_held=self._watch_positions
+            self.desk,
+            self.entries,
+            self._parts,
+            venues,
+            watch=self._listing_watch,
+            spawn=self._spawn,
+            on_held=self._watch_positions,
         )
 
     def _require_live_venue(self) -> None:
         """Live orders and positions cannot be looked after without credentials: say so instead of pretending."""
         modes = self._recovery.modes | {position.mode for position in self.desk.positions.values()}
         if Mode.LIVE in modes and Mode.LIVE not in self._venues.orders:
-            raise ConfigError(f"account {self.account.label} has open live business: {self._venues.live_refusal}")
+            text = f"account {self.account.label} has open live business: {self._venues.live_refusal}"
+            self._parts.journal.alert(CREDENTIALS, self.account.label, text, severity="critical")
+            raise ConfigError(text)
 
     async def _serve(self, histories: dict[Mode, CapacityHistory]) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -181,6 +198,8 @@ class TradingAccount:
             try:
                 self._apply_system_state(OFF)
                 self._spawn(self._stay_ready())
+                self._spawn(self._listing_watch.run())
+                self._spawn(self._credentials.keep())
                 self._spawn(self._recover(histories))
                 self._watch_positions()
                 await self._stop.wait()
@@ -196,10 +215,7 @@ class TradingAccount:
     async def _prepare(self, run: Run) -> None:
         await self.reload_settings()
         if effective_mode(run.configuration, self.desk.settings) is Mode.LIVE:
-            live = self._venues.orders.get(Mode.LIVE)
-            if live is None:
-                raise ConfigError(self._venues.live_refusal or "this account has no credentials for live orders")
-            await live.check_credentials()
+            live = await self._credentials.prove()
             await live.warm()
         await self._sniping.prepare(self.account.id, run.configuration)
         await self._load_instruments()

@@ -26,6 +26,7 @@ from signalbox.domain.order_shapes import OrderShape, first_shape
 from signalbox.domain.orders import Mode, Order, OrderType, Purpose, Side, StageTimes
 from signalbox.domain.ports import CapacityHistory, Clock, IdSource
 from signalbox.domain.positions import ExitPlan, Position
+from signalbox.domain.reconciliation import ReservationEnd, ReservationState
 from signalbox.domain.risk.capacity import Capacity, Reservation
 from signalbox.domain.risk.checks import EntryInputs
 from signalbox.domain.runs import Run
@@ -51,6 +52,7 @@ class Desk:
         self.settings = settings
         self.kill_switch = False
         self.freeze = False
+        self.credentials_refusal: str | None = None
         self.run: Run | None = None
         self.run_active = False
         self.instruments: dict[str, Instrument] = {}
@@ -111,6 +113,7 @@ class Desk:
             amount=product(configuration.quote_amount, total((ONE, rate))),
             run_active=run_active,
             kill_switch=self.kill_switch,
+            credentials_refused=self.credentials_refusal is not None,
             instrument=instrument,
             reference_price=price if price is not None else signal.price,
         )
@@ -231,6 +234,11 @@ class Desk:
         self._capacity[mode].settle(decision_id, spent=spent)
         self.exit_plans.pop(decision_id, None)
 
+    def spend_more(self, mode: Mode, reservation: ReservationEnd, amount: Decimal) -> None:
+        """An entry that had ended spent more than was counted."""
+        released = reservation.state is ReservationState.RELEASED
+        self._capacity[mode].spend_more(reservation.created_at, amount, counts_anew=released)
+
     def release(self, order: Order) -> None:
         """The entry surely never left: it counts for nothing."""
         self._capacity[order.mode].release(order.decision_id)
@@ -244,6 +252,8 @@ class Desk:
             return "kill_switch"
         if order.mode is Mode.LIVE and not live_allowed(self.settings):
             return "live_not_allowed"
+        if order.mode is Mode.LIVE and self.credentials_refusal is not None:
+            return "credentials"
         return None if self.run_active else "run_active"
 
     def _entry_decision(self, inputs: EntryInputs, verdict: EntryVerdict) -> Decision:

@@ -76,6 +76,8 @@ class Engine:
             await self._apply_system_state()
         if everything or topic == "settings":
             await self._service.reload_settings()
+        if everything or topic == "accounts":
+            self._wake.set()
         if everything or topic == "listings":
             await self._service.take_test_listings()
         if everything or topic == "runs":
@@ -113,6 +115,8 @@ class Engine:
         await self._parts.ledger.heartbeat(self._runs.alive, self._parts.clock.now())
         await self._service.reload_settings()
         await self._service.take_test_listings()
+        for account_id in await self._parts.ledger.validations_asked():
+            (await self._service.serve(account_id, at_once=True)).validate()
         self._journal.health(
             ENGINE,
             "running",

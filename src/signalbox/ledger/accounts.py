@@ -1,5 +1,8 @@
 """What the engine reads of an account's set-up, and the switch that applies to everybody."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from signalbox.domain.configuration import Account, AccountSettings
 from signalbox.domain.errors import InvariantError, NotFoundError
 from signalbox.domain.ids import AccountId
@@ -27,6 +30,26 @@ class Accounts:
         if row is None:
             raise NotFoundError(f"There are no settings of account {account_id}.")
         return settings_from(row)
+
+    async def record_validation(
+        self, account_id: AccountId, *, at: datetime, valid: bool, error: str | None = None
+    ) -> None:
+        """How a check of an account's credentials ended. `valid` without an error clears the last one."""
+        await self._database.execute(
+            "UPDATE accounts SET checked_at = greatest($2, checked_at), last_error = $4,"
+            " validated_at = CASE WHEN $3 THEN $2 ELSE validated_at END WHERE id = $1",
+            account_id,
+            at,
+            valid,
+            error,
+        )
+
+    async def validations_asked(self) -> Sequence[AccountId]:
+        """Accounts whose credentials somebody wants checked, and that were not checked since."""
+        rows = await self._database.fetch(
+            "SELECT id FROM accounts WHERE validation_asked_at > coalesce(checked_at, '-infinity') ORDER BY label"
+        )
+        return [AccountId(row["id"]) for row in rows]
 
     async def system_state(self) -> SystemState:
         """The kill switch as it stands now. Its mode matters only while it is on."""

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 async def changes(urls: UrlSource) -> AsyncIterator[str]:
-    """Topics that were changed: runs, settings, kill_switch, listings; equal ones that wait are told once.
+    """Topics that were changed: runs, settings, kill_switch, listings, accounts; equal ones that wait are told once.
 
     Yields `reconnected` whenever it begins to listen, the first time included: what happened before was not heard,
     so the listener reads everything anew. Never ends by itself; connects again for ever.

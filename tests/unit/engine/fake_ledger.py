@@ -101,6 +101,8 @@ class FakeDatabase:
         self.books = ReconciliationRows()
         self.events: list[dict[str, Any]] = []
         self.health: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.validations: dict[AccountId, tuple[bool, str | None]] = {}
+        self.validations_asked: set[AccountId] = set()
         self.alerts: dict[tuple[str, str], Alert] = {}
         """The open ones by kind and subject; what ended is in `resolved_alerts`."""
         self.resolved_alerts: list[tuple[Alert, str]] = []
@@ -210,6 +212,20 @@ class FakeLedger(FakeListingRecords, FakeReconciliationRecords):
     async def settings(self, account_id: AccountId) -> AccountSettings:
         await self._enter("settings")
         return self.db.settings[account_id]
+
+    async def record_validation(
+        self, account_id: AccountId, *, at: datetime, valid: bool, error: str | None = None
+    ) -> None:
+        fault = await self._enter("record_validation")
+        self.db.validations[account_id] = (valid, error)
+        self.db.validations_asked.discard(account_id)
+        await self._leave(fault)
+
+    async def validations_asked(self) -> Sequence[AccountId]:
+        fault = await self._enter("validations_asked")
+        found = sorted(self.db.validations_asked)
+        await self._leave(fault)
+        return found
 
     async def system_state(self) -> SystemState:
         state = self.db.system

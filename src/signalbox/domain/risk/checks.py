@@ -86,6 +86,7 @@ class EntryInputs(Struct, frozen=True, kw_only=True, tag_field="kind", tag="entr
     amount: Decimal
     run_active: bool
     kill_switch: bool
+    credentials_refused: bool = False
     instrument: Instrument | None = None
     reference_price: Decimal | None = None
 
@@ -122,6 +123,19 @@ def kill_switch(i: EntryInputs) -> RiskCheck:
         limit="off",
         value=state,
         message=f"the kill switch is {state}",
+    )
+
+
+def credentials(i: EntryInputs) -> RiskCheck:
+    """No live entry while the venue refuses the account's credentials."""
+    state = "refused" if i.credentials_refused else "not refused"
+    return _check(
+        "credentials",
+        SkipCode.SAFETY_CONSTRAINT,
+        ok=None if i.mode is Mode.SIMULATION else not i.credentials_refused,
+        limit="not refused",
+        value=state,
+        message="simulation signs nothing" if i.mode is Mode.SIMULATION else f"the venue's word on them: {state}",
     )
 
 
@@ -372,6 +386,7 @@ def _own_constraint(i: EntryInputs, check: RiskCheck) -> RiskCheck:
 
 ENTRY_CHECKS: tuple[Callable[[EntryInputs], RiskCheck], ...] = (
     kill_switch,
+    credentials,
     run_active,
     freshness,
     symbol_allowed,

@@ -36,6 +36,7 @@ accounts = Table(
     optional("last_error"),
     moment("created_at", now=True),
     moment("validation_asked_at", null=True, comment="When an operator last asked the engine to check the secret"),
+    moment("checked_at", null=True, comment="When the engine last finished such a check, whatever it found"),
     UniqueConstraint("venue", "label"),
     one_of("venue", "mexc", "hyperliquid"),
     one_of("environment", "local", "dev", "prod"),

@@ -26,11 +26,13 @@ class WeightBudget:
         self._total = 0
         self._peak = 0
 
-    def wait_s(self, weight: int, *, poll: bool) -> float:
-        """Seconds until this weight may be spent; 0 when it may be spent now."""
+    def wait_s(self, weight: int, *, poll: bool, leave: int | None = None) -> float:
+        """Seconds until this weight may be spent; 0 when it may be spent now. `leave` is what must stay free after it,
+        instead of the reserve."""
         now_ns = self._clock.monotonic_ns()
         self._forget(now_ns)
-        allowed = self.limit - self._reserve if poll else self.limit
+        reserve = self._reserve if poll else 0
+        allowed = self.limit - (reserve if leave is None else leave)
         excess = self._total + weight - allowed
         for spent_ns, spent in self._spent:
             if excess <= 0:
@@ -38,7 +40,7 @@ class WeightBudget:
             excess -= spent
             if excess <= 0:
                 return (spent_ns + self._window_ns - now_ns) / _NS
-        return 0.0
+        return 0.0 if excess <= 0 else self._window_ns / _NS
 
     def spend(self, weight: int) -> None:
         """Count a request that goes out now."""

@@ -43,6 +43,14 @@ _KINDS: Final[dict[RefusalKind, tuple[int, ...]]] = {
     RefusalKind.BALANCE: (10101, 30004, 30005),
 }
 KIND_OF_CODE: Final[dict[str, RefusalKind]] = {str(code): kind for kind, codes in _KINDS.items() for code in codes}
+_ADVICE: Final = {
+    "700001": "the API key is not written as the exchange gave it",
+    "10072": "the exchange does not know the API key: it was deleted, has expired, or is another one's",
+    "700002": "the secret does not belong to the API key",
+    "602": "the secret does not belong to the API key",
+    "700006": "add this machine's address to the key's IP white list, or take the list away",
+    "700007": "grant the key SPOT_ACCOUNT_READ, SPOT_DEAL_READ and SPOT_DEAL_WRITE in the exchange's API management",
+}
 UNKNOWN_CODES: Final = frozenset({"500", "503", "504", "10203"})
 """Server errors told as a code: whether the order was executed is unknown."""
 
@@ -179,12 +187,18 @@ def read_error(response: HttpResponse, what: str) -> SignalboxError | None:
     if throttle_of(response) is not None:
         return VenueThrottled(text, retry_after_s=pause_s(response))
     if status == 401 and found is None:
-        return CredentialsRefused(text, code=code)
+        return CredentialsRefused(credentials_text(what, code, message), code=code)
     if found is None or status >= 500 or code in UNKNOWN_CODES:
         return VenueUnavailable(text)
     if kind is RefusalKind.CREDENTIALS:
-        return CredentialsRefused(text, code=code)
+        return CredentialsRefused(credentials_text(what, code, message), code=code)
     return VenueRefused(text, code=code)
+
+
+def credentials_text(what: str, code: str, message: str) -> str:
+    """A refusal of the credentials with what to do about it."""
+    advice = _ADVICE.get(code, "look at the key in the exchange's API management")
+    return f"{what}: the venue answered {code} {message}".rstrip().rstrip(".") + f"; {advice}"
 
 
 def _status_text(response: HttpResponse) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from signalbox.domain.errors import VenueThrottled
+from signalbox.domain.orders import Purpose
 from signalbox.domain.ports import Clock, EventSink
 from signalbox.venues.http import HttpResponse, HttpTarget
 from signalbox.venues.mexc.brakes import Brake
@@ -19,8 +20,8 @@ from signalbox.venues.mexc.capabilities import ACCOUNT_WEIGHT_PER_10_S, ORDERS_P
 from signalbox.venues.mexc.errors import throttle_of
 from signalbox.venues.mexc.outage import OutageWatch
 
-CANCEL_RESERVE: Final = 2
-"""Orders per second that entries leave to exits and cancels."""
+LEFT_FREE: Final = {Purpose.ENTRY: 4, Purpose.EXIT: 2}
+"""Orders per second that entries leave to exits and cancels, and that exits leave to cancels."""
 
 COMPONENT: Final = "venue.mexc.budget"
 REPORT_EVERY_S: Final = 10.0
@@ -48,12 +49,13 @@ class Lane:
         self._obeys = obeys
         self._may_use_reserve = may_use_reserve
 
-    def wait_s(self, weight: int, *, poll: bool) -> float:
-        """Seconds until a request of this weight may go; 0 when it may go now."""
+    def wait_s(self, weight: int, *, poll: bool, leave: int | None = None) -> float:
+        """Seconds until a request of this weight may go; 0 when it may go now. `leave` is what must stay free of its
+        own window after it, instead of the reserve."""
         pause_s = self.pause_s()
         if pause_s > 0:
             return pause_s
-        wait_s = self.window.wait_s(weight, poll=poll)
+        wait_s = self.window.wait_s(weight, poll=poll, leave=leave)
         shared = self._address.weights
         if shared is self.window:
             return wait_s
@@ -168,7 +170,7 @@ class AddressLimits:
     def _account(self, label: str) -> AccountLimits:
         clock = self._clock
         reads = WeightBudget(clock, limit=ACCOUNT_WEIGHT_PER_10_S.value)
-        orders = WeightBudget(clock, limit=ORDERS_PER_SECOND.value, window_s=1.0, reserve=CANCEL_RESERVE)
+        orders = WeightBudget(clock, limit=ORDERS_PER_SECOND.value, window_s=1.0, reserve=0)
         brake = Brake(f"{self.name} orders of {label}", clock, self._events)
         return AccountLimits(
             reads=Lane(self, reads, self._read_brake(f"{self.name} reads of {label}"), self._read_brakes),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import structs
@@ -43,10 +43,12 @@ from signalbox.venues.mexc.errors import (
     NOT_SENT,
     UNKNOWN_ORDER,
     MalformedAnswer,
+    credentials_text,
     error_of,
     refused_order,
     response_record,
 )
+from signalbox.venues.mexc.limits import LEFT_FREE
 from signalbox.venues.mexc.private_stream import PrivateStream
 from signalbox.venues.mexc.rest import RestReader
 from signalbox.venues.mexc.sign import Signer, encode, query_string
@@ -55,7 +57,13 @@ from signalbox.venues.mexc.signed import READ_RECV_WINDOW_MS
 _ORDER_PATH: Final = "/api/v3/order"
 UNSUPPORTED: Final = "UNSUPPORTED"
 NEEDED_PERMISSIONS: Final = ("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ", "SPOT_DEAL_WRITE")
+NEEDED_PATHS: Final = frozenset({f"/api/v3/{name}" for name in ("order", "myTrades", "account", "openOrders")})
+NO_PERMISSION: Final = frozenset({"700007"})
+"""Says something about the credentials only where the path is one that trading needs."""
+
 _NOT_SENT_PAUSE_S: Final = 0.1
+_PINGS: Final = 5
+_PING_TIMEOUT_S: Final = 1.0
 
 
 class MexcOrders:
@@ -92,6 +100,7 @@ class MexcOrders:
         self._clock = clock
         self._events = events
         self._timeout_s = timeout_s
+        self._tell_refused: Callable[[CredentialsRefused], None] | None = None
 
     def use(self, credentials: Credentials) -> None:
         """Sign with these from the next request on. Raises ConfigError like `request_headers`."""
@@ -100,6 +109,17 @@ class MexcOrders:
         self._reads.use_headers(headers)
         self._signer.use(credentials.api_secret)
         self._api_key = credentials.api_key
+
+    def when_refused(self, tell: Callable[[CredentialsRefused], None]) -> None:
+        """Have `tell` called whenever the venue refuses the credentials for something that trading needs."""
+
+        def refused(path: str, error: CredentialsRefused) -> None:
+            if path in NEEDED_PATHS or error.code not in NO_PERMISSION:
+                tell(error)
+
+        self._tell_refused = tell
+        self._orders.when_refused = refused
+        self._reads.when_refused = refused
 
     async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
         """Sign and send one order, once (MEXC spot docs, "New Order").
@@ -123,7 +143,7 @@ class MexcOrders:
             )
 
         lane = self._orders.lane
-        wait_s = lane.wait_s(1, poll=order.purpose is Purpose.ENTRY)  # exits and cancels may use the reserve
+        wait_s = self.order_wait_s(order.purpose)
         if wait_s > 0:
             return _not_sent(lane.why(), wait_s)
         lane.spend(1)
@@ -211,6 +231,22 @@ class MexcOrders:
         if not self._offset.is_fresh:
             await self._offset.measure()
 
+    async def round_trip(self) -> timedelta:
+        """The best of a few pings over the order connection (MEXC spot docs, "Test Connectivity"): they are no orders,
+        so only the address's weight counts them. Raises VenueUnavailable."""
+        best_ns: int | None = None
+        for _ in range(_PINGS):
+            self._reads.lane.spend(1)
+            request = self._orders.request("GET", "/api/v3/ping")
+            response = await self._orders.pool.request(request, timeout_s=_PING_TIMEOUT_S)
+            took_ns = response.received_ns - response.sent_ns
+            best_ns = took_ns if best_ns is None else min(best_ns, took_ns)
+        return timedelta(microseconds=(best_ns or 0) / 1000)
+
+    def order_wait_s(self, purpose: Purpose, orders: int = 1) -> float:
+        """Seconds until the account's pace, the address's weight and the venue's wish for silence leave room."""
+        return self._orders.lane.wait_s(orders, poll=False, leave=LEFT_FREE[purpose])
+
     async def close(self) -> None:
         """Close the connections. An order under way becomes unknown."""
         await self._orders.pool.close()
@@ -261,6 +297,9 @@ class MexcOrders:
         if refusal.kind is RefusalKind.THROTTLED:
             pause_s = max(refusal.retry_after_s or 0.0, math.ceil(self._orders.lane.pause_s() * 1000) / 1000)
             return structs.replace(refusal, retry_after_s=pause_s)
+        if refusal.kind is RefusalKind.CREDENTIALS and self._tell_refused is not None:
+            text = credentials_text("POST /api/v3/order", refusal.code, refusal.message)
+            self._tell_refused(CredentialsRefused(text, code=refusal.code))
         if refusal.kind is not RefusalKind.CLOCK:
             return refusal
         try:

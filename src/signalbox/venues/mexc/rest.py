@@ -6,7 +6,7 @@ A GET is repeated once when its connection broke, because reading twice harms no
 import asyncio
 from collections.abc import Callable, Mapping
 
-from signalbox.domain.errors import VenueThrottled
+from signalbox.domain.errors import CredentialsRefused, VenueThrottled
 from signalbox.domain.ports import Clock
 from signalbox.venues.http import AnswerUnclear, HttpResponse, RequestNotSent, header_block
 from signalbox.venues.http_pool import HttpPool
@@ -35,6 +35,8 @@ class RestReader:
         self._clock = clock
         self._tail = header_block(pool.target, headers)
         self._timeout_s = timeout_s
+        self.when_refused: Callable[[str, CredentialsRefused], None] | None = None
+        """Called with the path and the refusal when the venue refuses the credentials."""
 
     def use_headers(self, headers: Mapping[str, str]) -> None:
         """Send these from the next request on."""
@@ -70,6 +72,8 @@ class RestReader:
             return response
         if isinstance(refusal, VenueThrottled):
             refusal.retry_after_s = max(refusal.retry_after_s or 0.0, self.lane.pause_s())
+        if isinstance(refusal, CredentialsRefused) and self.when_refused is not None:
+            self.when_refused(path, refusal)
         raise refusal
 
     def request(self, method: str, path: str, query: str = "") -> bytes:

@@ -59,6 +59,8 @@ UP = (
     """
     COMMENT ON COLUMN accounts.validation_asked_at IS 'When an operator last asked the engine to check the secret'
     """,
+    "ALTER TABLE accounts ADD COLUMN checked_at TIMESTAMP WITH TIME ZONE",
+    "COMMENT ON COLUMN accounts.checked_at IS 'When the engine last finished such a check, whatever it found'",
     """
     CREATE TRIGGER notify_validation AFTER UPDATE OF validation_asked_at ON accounts
         FOR EACH ROW EXECUTE FUNCTION notify_change('accounts')
@@ -67,6 +69,7 @@ UP = (
 
 DOWN = (
     "DROP TRIGGER notify_validation ON accounts",
+    "ALTER TABLE accounts DROP COLUMN checked_at",
     "ALTER TABLE accounts DROP COLUMN validation_asked_at",
     "DROP TABLE alerts",
 )
