@@ -104,6 +104,8 @@ async def test_m75_faults_before_anything_is_done(venue: Venue, fault: dict[str,
     assert answer.headers.get("Retry-After") == ("3" if status == 429 else None)
     unknown = await venue.client.signed("GET", "/api/v3/order", "symbol=ABCUSDT&origClientOrderId=no-1")
     assert unknown.code == -2013
+    arrived = (await venue.client.control("orders", method="GET"))["requests"]
+    assert [(record["client_order_id"], record["code"]) for record in arrived] == [("no-1", status)]
     assert (await venue.client.order(BUY_25)).status == 200
 
 

@@ -19,12 +19,16 @@ from signalbox.simulators.mexc.rate_limits import RateLimits, Verdict
 from signalbox.simulators.mexc.signing import check_signature, check_time
 
 KEPT_ORDER_REQUESTS = 100_000
+CUT = 499
+"""Status of an answer that nobody gets, because its connection was cut."""
+
 CHALLENGE = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Access denied</body></html>"
 
 
 @dataclass(slots=True)
 class OrderRequestRecord:
-    """One POST /order as it arrived; `arrived_ns` is the monotonic time at which the request was complete."""
+    """One POST /order as it arrived, whatever became of it; `arrived_ns` is the monotonic time at which the request
+    was complete, `code` the error that answered it (an HTTP status, or 0 when a fault cut the connection)."""
 
     arrived_ns: int
     arrived_utc_ms: int
@@ -77,19 +81,25 @@ class Dispatcher:
             address=request.remote or "",
             arrived_ns=arrived_ns,
         )
+        record = self._record(raw)
         if self._exchange.faults.idle:
-            return self._answer(raw)
+            return self._answer(raw, record)
         before = await self._fault_before(request, raw)
         if before is not None:
+            if record is not None:
+                record.code = before.status if before.status != CUT else 0
             return before
-        answer = self._answer(raw)
+        answer = self._answer(raw, record)
         return await self._fault_after(request, raw, answer)
 
-    def _answer(self, raw: _Raw) -> web.Response:
-        record = None
-        if raw.method == "POST" and raw.path == "/api/v3/order":
-            record = OrderRequestRecord(raw.arrived_ns, self._exchange.now_ms(), raw.method, raw.path, raw.params)
-            self.order_requests.append(record)
+    def _record(self, raw: _Raw) -> OrderRequestRecord | None:
+        if raw.method != "POST" or raw.path != "/api/v3/order":
+            return None
+        record = OrderRequestRecord(raw.arrived_ns, self._exchange.now_ms(), raw.method, raw.path, raw.params)
+        self.order_requests.append(record)
+        return record
+
+    def _answer(self, raw: _Raw, record: OrderRequestRecord | None) -> web.Response:
         try:
             result = self._call(raw, record)
         except Refusal as refusal:
@@ -245,4 +255,4 @@ def cut(request: web.Request) -> web.StreamResponse:
     """End the connection without an answer."""
     if request.transport is not None:
         request.transport.abort()
-    return web.Response(status=500)
+    return web.Response(status=CUT)
