@@ -17,6 +17,7 @@ from signalbox.engine.asking import asked
 from signalbox.engine.desk import Desk
 from signalbox.engine.entries import Entries
 from signalbox.engine.intake import Intake
+from signalbox.engine.listing_watch import ListingWatch
 from signalbox.engine.parts import AccountVenues, EngineParts
 
 TEST_LISTING_WINDOW = timedelta(seconds=10)
@@ -35,6 +36,7 @@ class Sniping:
         parts: EngineParts,
         venues: AccountVenues,
         *,
+        watch: ListingWatch,
         spawn: Spawn,
         on_held: Callable[[], None],
     ) -> None:
@@ -44,6 +46,8 @@ class Sniping:
         self._entries = entries
         self._parts = parts
         self._venues = venues
+        self._watch = watch
+        self._known: frozenset[str] = frozenset()
         self._spawn = spawn
         self._on_held = on_held
         self._intake: Intake | None = None
@@ -52,7 +56,7 @@ class Sniping:
 
     async def prepare(self, account_id: AccountId, configuration: BotConfiguration) -> None:
         """Learn what is not new, and warm the ledger's path. Raises VenueUnavailable or LedgerUnavailable."""
-        await self._venues.feed.known_symbols()
+        self._known = await self._venues.feed.known_symbols()
         since = self._parts.clock.now() - SEEN_BEFORE
         self._intake = Intake(
             freshness=timedelta(seconds=float(configuration.parameters.freshness_s)),
@@ -66,6 +70,8 @@ class Sniping:
         """Watch the sources, from now until `end`."""
         if self._intake is None:
             return
+        if self._desk.run is not None:
+            self._watch.begin(self._desk.run, self._known)
         intervals = FeedIntervals(
             calendar_s=float(configuration.parameters.calendar_interval_s),
             ticker_s=float(configuration.parameters.ticker_interval_s),
@@ -95,9 +101,10 @@ class Sniping:
         needs_price = configuration.parameters.order_style is OrderStyle.IOC_LIMIT
         if needs_price and (signal.price is None or signal.symbol not in self._desk.instruments):
             self._enter(self._price_then_decide(signal, sighting, configuration))
-            return
-        intent = self._desk.on_listing(signal, configuration, received_ns=sighting.received_ns)
-        self._enter(self._carry(intent, configuration))
+        else:
+            intent = self._desk.on_listing(signal, configuration, received_ns=sighting.received_ns)
+            self._enter(self._carry(intent, configuration))
+        self._watch.saw(signal, sighting)
 
     async def _price_then_decide(
         self, signal: ListingSignal, sighting: Sighting, configuration: BotConfiguration
@@ -126,9 +133,12 @@ class Sniping:
             await self._entries.carry(intent, configuration)
         finally:
             self.carrying.discard(opens)
+            if intent.signal is not None:
+                self._watch.entry_over(intent.signal)
         self._on_held()
 
     def _on_evidence(self, signal: ListingSignal, sighting: Sighting) -> None:
+        self._watch.saw(signal, sighting)
         self._spawn(self._add_evidence(signal, sighting))
 
     async def _add_evidence(self, signal: ListingSignal, sighting: Sighting) -> None:
