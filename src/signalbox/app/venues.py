@@ -43,6 +43,7 @@ class RealVenues:
             jitter=self._jitter,
             limits=self._limits,
             label=account.label,
+            offset=market.offset,
         )
         keys = MexcKeys(account.label, self._credentials, connect)
         refusal = None

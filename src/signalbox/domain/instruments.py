@@ -51,3 +51,12 @@ class TradableSymbols(Struct, frozen=True, kw_only=True):
     own: frozenset[str] | None = None
     default: frozenset[str] | None = None
     has_key: bool = True
+
+    @property
+    def is_bound(self) -> bool | None:
+        """Whether the key is bound to a list of pairs: it lacks most pairs of an unbound one. None: unknown."""
+        if not self.has_key:
+            return False
+        if self.own is None or not self.default:
+            return None
+        return len(self.default & self.own) * 2 < len(self.default)

@@ -27,6 +27,7 @@ from signalbox.ledger.records import Records
 from signalbox.ledger.recovery import Recovery
 from signalbox.ledger.revisions import Revisions
 from signalbox.ledger.runs import Runs
+from signalbox.ledger.schedule import Schedules
 from signalbox.ledger.writer import IntentCommitter
 
 _LOOKUP = """
@@ -48,6 +49,7 @@ class EngineLedger(
     Accounts,
     Alerts,
     ListingRecords,
+    Schedules,
 ):
     """One connection for intents, one for ownership, one for changes, and a small pool for everything else.
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from signalbox.domain.errors import VenueRefused, VenueUnavailable
+from signalbox.domain.errors import CredentialsRefused, VenueRefused, VenueUnavailable
+from signalbox.domain.instruments import TradableSymbols
 from signalbox.domain.orders import Fill, Order
 from signalbox.domain.venue_records import Balance, VenueOrder
 from signalbox.venues.mexc import parse, parse_account
@@ -27,7 +28,9 @@ _CLOCK_SLACK: Final = timedelta(seconds=2)
 
 
 class MexcAccount:
-    """Reads of one account. All but executions are polls: they leave the reserve of the weight budget alone."""
+    """Reads of one account. All but executions are polls: they leave the reserve of the weight budget alone.
+
+    Every method raises VenueUnavailable when it cannot be asked, CredentialsRefused when the credentials are."""
 
     def __init__(self, requests: SignedRequests) -> None:
         self._requests = requests
@@ -37,9 +40,22 @@ class MexcAccount:
         path = "/api/v3/account"
         try:
             response = await self._requests.ask(path, weight=WEIGHTS[path], poll=True)
+        except CredentialsRefused:
+            raise
         except VenueRefused as error:
             raise VenueUnavailable(f"the balances could not be read: {error}") from error
         return parse_account.balances(response.body)
+
+    async def tradable_symbols(self) -> TradableSymbols:
+        """The pairs that the key may trade, and those open to any key (MEXC spot docs, "User API default symbol" and
+        "API default symbol"). Raises VenueUnavailable, VenueRefused or CredentialsRefused."""
+        path = "/api/v3/selfSymbols"
+        own = await self._requests.ask(path, weight=WEIGHTS[path])
+        path = "/api/v3/defaultSymbols"
+        default = await self._requests.channel.get(path, weight=WEIGHTS[path])
+        return TradableSymbols(
+            own=frozenset(parse.own_symbols(own.body)), default=frozenset(parse.default_symbols(default.body))
+        )
 
     async def recent_orders(self, symbol: str, since: datetime) -> Sequence[VenueOrder]:
         """Every order in one market since then, at most of the last 7 days, and what is open (MEXC spot docs, "All
@@ -81,7 +97,7 @@ class MexcAccount:
         """A venue that keeps to the older documents clamps the limit or refuses it."""
         try:
             return await self._page(order, exchange_order_id, limit=WIDE_TRADES_PER_LOOKUP.value)
-        except VenueUnavailable:
+        except VenueUnavailable:  # refused, or no time for it
             return []
 
     async def _page(
@@ -93,6 +109,8 @@ class MexcAccount:
             parameters.append(("endTime", str(_milliseconds(until))))
         try:
             response = await self._requests.ask(path, parameters, weight=WEIGHTS[path])
+        except CredentialsRefused:
+            raise
         except VenueRefused as error:
             raise VenueUnavailable(f"the executions could not be read: {error}") from error
         return parse.fills(response.body, exchange_order_id)
@@ -119,6 +137,8 @@ class MexcAccount:
     async def _listed(self, path: str, parameters: list[tuple[str, str]]) -> list[VenueOrder]:
         try:
             response = await self._requests.ask(path, parameters, weight=WEIGHTS[path], poll=True)
+        except CredentialsRefused:
+            raise
         except VenueRefused as error:
             raise VenueUnavailable(f"the orders could not be listed: {error}") from error
         orders, faults = parse_account.listed_orders(response.body)

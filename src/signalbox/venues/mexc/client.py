@@ -60,6 +60,8 @@ class MexcPublic:
             _stream_url(endpoints.ws_url), self._market.book_ticker, clock=clock, events=events, jitter=jitter
         )
         self._calendar = MexcCalendar(RestReader(page, clock, site.reads, headers=HEADERS))
+        self.offset = ClockOffset(clock, self._market.server_time)
+        """The venue's clock, measured while the feed runs; orders to the same address go by it as well."""
         self._feed = MexcFeed(
             self._market,
             self._calendar,
@@ -71,7 +73,7 @@ class MexcPublic:
                 health=SourceHealth("feed.websocket", events, clock),
                 limits=stream_limits,
             ),
-            offset=ClockOffset(clock, self._market.server_time),
+            offset=self.offset,
             clock=clock,
             events=events,
             jitter=jitter,
@@ -144,12 +146,14 @@ def open_orders(
     jitter: Jitter,
     limits: MexcLimits | None = None,
     label: str = "account",
+    offset: ClockOffset | None = None,
     timeout_s: float = 5.0,
 ) -> MexcOrders:
     """The OrderVenue of one account. Raises ConfigError when the credentials are empty or cannot stand in a header.
 
     Orders and cancels have connections of their own, so no read ever stands before them. `label` names the account;
-    its limits are those of the account and of the address, whoever else uses them.
+    its limits are those of the account and of the address, whoever else uses them. `offset` is the venue's clock when
+    somebody measures it already.
     """
     headers = request_headers(credentials)
     limits = limits or MexcLimits(clock, events)
@@ -159,7 +163,7 @@ def open_orders(
         HttpPool(target, clock, limits=_ORDER_POOL, jitter=jitter), clock, lanes.orders, headers=headers
     )
     reads = RestReader(HttpPool(target, clock, limits=_READ_POOL, jitter=jitter), clock, lanes.reads, headers=headers)
-    offset = ClockOffset(clock, MexcMarket(reads, clock=clock, events=events).server_time)
+    offset = offset or ClockOffset(clock, MexcMarket(reads, clock=clock, events=events).server_time)
     signer = Signer(credentials.api_secret)
     requests = SignedRequests(reads, signer, offset)
     return MexcOrders(

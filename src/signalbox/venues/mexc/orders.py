@@ -16,6 +16,7 @@ from signalbox.domain.errors import (
     VenueThrottled,
     VenueUnavailable,
 )
+from signalbox.domain.instruments import TradableSymbols
 from signalbox.domain.money import plain
 from signalbox.domain.orders import (
     Accepted,
@@ -192,6 +193,15 @@ class MexcOrders:
         """See MexcAccount.balances."""
         return await self._account.balances()
 
+    async def tradable_symbols(self) -> TradableSymbols:
+        """See MexcAccount.tradable_symbols. Raises VenueUnavailable or CredentialsRefused."""
+        try:
+            return await self._account.tradable_symbols()
+        except CredentialsRefused:
+            raise
+        except VenueRefused as error:
+            raise VenueUnavailable(f"the key's pairs could not be read: {error}") from error
+
     async def recent_orders(self, symbol: str, since: datetime) -> Sequence[VenueOrder]:
         """See MexcAccount.recent_orders."""
         return await self._account.recent_orders(symbol, since)
@@ -335,20 +345,19 @@ class MexcOrders:
 
     async def _check_pairs(self) -> None:
         try:
-            response = await self._signed("/api/v3/selfSymbols", [])
-            own = set(parse.own_symbols(response.body))
-            common = set(parse.default_symbols((await self._reads.get("/api/v3/defaultSymbols", weight=1)).body))
+            tradable = await self._account.tradable_symbols()
         except CredentialsRefused:
             raise
         except (VenueRefused, MalformedAnswer) as error:
             self._events.event("info", "config", f"the key's pairs could not be read: {error}")
             return
-        if common and len(common & own) * 2 < len(common):
+        if tradable.is_bound:
+            own = sorted(tradable.own or ())
             self._events.event(
                 "warning",
                 "config",
                 f"the API key is bound to {len(own)} pairs, so it cannot buy a new listing: unbind its trading pairs",
-                pairs=sorted(own)[:20],
+                pairs=own[:20],
             )
 
 
