@@ -1,5 +1,6 @@
 """`signalbox account`."""
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -7,16 +8,21 @@ from msgspec import Struct
 
 from signalbox.app.secrets import CredentialSource, FoundSecrets
 from signalbox.app.settings import load_settings
+from signalbox.cli.errors import ExitCode
 from signalbox.cli.groups import group
 from signalbox.cli.options import JsonFlag
-from signalbox.cli.output import cell, print_json, stdout
+from signalbox.cli.output import cell, local_time, print_json, stderr, stdout
 from signalbox.cli.session import ask
 from signalbox.cli.tables import Column, prose, table, times
 from signalbox.control import accounts
+from signalbox.control.context import Control
 from signalbox.domain.configuration import Environment, Venue
 from signalbox.ledger.queries.accounts import AccountRow
 
-app = group("Accounts: add, list.", default="list")
+app = group("Accounts: add, list, validate.", default="list")
+
+_POLL_S = 0.1
+_ANSWER_S = 20.0
 
 
 class _Shown(Struct, frozen=True, kw_only=True):
@@ -44,6 +50,40 @@ def add(
         out.print(f"Not needed for simulation: {missing}")
 
 
+@app.command()
+def validate(
+    label: Annotated[str, typer.Argument(help="The account's label.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Have the running engine read the account's credentials anew and prove them at the exchange."""
+
+    async def use_case(control: Control) -> AccountRow:
+        row = await accounts.validate_account(control, label)
+        with stderr().status("Waiting for the engine …"):
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    while not row.check_is_done:
+                        await asyncio.sleep(_POLL_S)
+                        row = await accounts.account_row(control, label)
+            except TimeoutError:
+                pass
+        return row
+
+    row, screen = ask(use_case)
+    if as_json:
+        print_json(row)
+    else:
+        out = stdout()
+        out.print(screen)
+        if row.check_is_done:
+            out.print(_verdict(row), markup=False)
+    if not row.check_is_done:
+        stderr().print("No engine has answered yet. The credentials are checked as soon as one runs: 'signalbox up'.")
+        raise typer.Exit(ExitCode.UNAVAILABLE)
+    if row.last_error is not None:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
 @app.command("list")
 def list_(as_json: JsonFlag = False) -> None:
     """List accounts and where their credentials come from."""
@@ -60,6 +100,7 @@ def list_(as_json: JsonFlag = False) -> None:
         Column("mode allowed"),
         Column("auto trade"),
         prose("credentials"),
+        prose("last check"),
         times("added", extra=True),
     ]
     out = stdout()
@@ -74,6 +115,12 @@ def list_(as_json: JsonFlag = False) -> None:
     )
 
 
+def _verdict(row: AccountRow) -> str:
+    if row.last_error is None:
+        return f"The exchange takes the credentials of account {row.label}; they may trade."
+    return f"The credentials of account {row.label} cannot be used: {row.last_error}"
+
+
 def _row(item: _Shown) -> list[object]:
     account, found = item.account, item.credentials
     place = found.api_secret_from if found.complete else "missing (needed for live only)"
@@ -84,5 +131,14 @@ def _row(item: _Shown) -> list[object]:
         cell(account.mode),
         account.auto_trade,
         place,
+        _last_check(account),
         account.created_at,
     ]
+
+
+def _last_check(account: AccountRow) -> str | None:
+    if account.last_error is not None:
+        return account.last_error
+    if account.validated_at is None:
+        return None
+    return f"good, {local_time(account.validated_at, milliseconds=False)}"

@@ -24,7 +24,7 @@ COMMANDS = {
     "engine": _Entry("engine", "Run the engine alone, in the foreground."),
     "doctor": _Entry("doctor", "Check this installation and say what to do about each problem."),
     "simulator": _Entry("simulator", "Run a simulated exchange."),
-    "account": _Entry("accounts", "Accounts: add, list."),
+    "account": _Entry("accounts", "Accounts: add, list, validate the credentials."),
     "config": _Entry("configurations", "Bot configurations: create, list, show."),
     "run": _Entry("runs", "Runs: start, stop, status."),
     "listings": _Entry("listings", "Listings: list, inject a test listing."),

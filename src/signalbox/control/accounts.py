@@ -7,7 +7,7 @@ from signalbox.domain.configuration import Account, AccountSettings, Environment
 from signalbox.domain.errors import ConfigError, ConflictError
 from signalbox.domain.ids import AccountId
 from signalbox.ledger.queries.account_settings import insert_settings
-from signalbox.ledger.queries.accounts import AccountRow, insert_account
+from signalbox.ledger.queries.accounts import AccountRow, account_by_label, ask_validation, insert_account
 from signalbox.ledger.queries.accounts import list_accounts as _list_accounts
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -50,6 +50,23 @@ async def create_account(
             session, "config", f"account {label} added", account=label, venue=venue, environment=environment
         )
     return account
+
+
+async def validate_account(control: Control, label: str) -> AccountRow:
+    """Ask the engine to read the account's credentials anew and to have the exchange confirm them. `check_is_done`
+    of the account says when it has. Raises NotFoundError."""
+    async with control.sessions.write() as session:
+        account = await account_by_label(session, label)
+        await ask_validation(session, account.id, at=control.clock.now())
+        await control.record(session, "config", f"check of the credentials of account {label} asked for", account=label)
+    return await account_row(control, label)
+
+
+async def account_row(control: Control, label: str) -> AccountRow:
+    """One account as the list shows it. Raises NotFoundError."""
+    async with control.sessions.read() as session:
+        await account_by_label(session, label)
+        return next(row for row in await _list_accounts(session) if row.label == label)
 
 
 async def list_accounts(control: Control) -> list[AccountRow]:

@@ -60,14 +60,10 @@ class CredentialGate:
 
     def refused(self, reason: str) -> None:
         """The venue refused the credentials: no entry from now on, and somebody has to look."""
-        before = self._desk.credentials_refusal
-        self._desk.credentials_refusal = reason
-        if before is not None:
-            return
-        self._tell(reason)
-        self._unwritten = True
-        self._due_in(next(self._delays))
-        self._wake.set()
+        if self._block(reason):
+            self._unwritten = True
+            self._due_in(next(self._delays))
+            self._wake.set()
 
     def ask(self) -> None:
         """An operator wants them proven now."""
@@ -85,7 +81,8 @@ class CredentialGate:
                 proven = await asked(self._proof(), what="the check of the credentials", within_s=PROOF_LIMIT_S)
             except (ConfigError, CredentialsRefused) as error:
                 if Mode.LIVE in self._venues.orders:
-                    self.refused(str(error))  # else there is nothing to block: no order can be signed
+                    self._block(str(error))  # else there is nothing to block: no order can be signed
+                self._due_in(next(self._delays))
                 await self._write(str(error))
                 raise
             self._venues.orders[Mode.LIVE] = proven.orders
@@ -115,7 +112,7 @@ class CredentialGate:
                 if was_asked:
                     await self._write(f"could not be checked: {error}")
         except ConfigError:
-            self._due_in(next(self._delays))
+            return  # told by `prove`
 
     async def _proof(self) -> ProvenKeys:
         keys, live = self._venues.keys, self._venues.orders.get(Mode.LIVE)
@@ -125,6 +122,13 @@ class CredentialGate:
             raise ConfigError(self._venues.live_refusal or "this account has no credentials for live orders")
         await live.check_credentials()
         return ProvenKeys(orders=live)
+
+    def _block(self, reason: str) -> bool:
+        """Shut the gate; True when it was open."""
+        before, self._desk.credentials_refusal = self._desk.credentials_refusal, reason
+        if before is None:
+            self._tell(reason)
+        return before is None
 
     def _accepted(self, remark: str | None) -> None:
         was_refused, self._desk.credentials_refusal = self._desk.credentials_refusal, None

@@ -25,6 +25,14 @@ class AccountRow(Struct, frozen=True, kw_only=True):
     created_at: datetime
     validated_at: datetime | None
     last_error: str | None
+    checked_at: datetime | None = None
+    validation_asked_at: datetime | None = None
+
+    @property
+    def check_is_done(self) -> bool:
+        """True when the engine has checked the credentials since somebody asked for it."""
+        asked, checked = self.validation_asked_at, self.checked_at
+        return asked is not None and checked is not None and checked >= asked
 
 
 async def insert_account(session: WriteSession, account: Account, *, at: datetime) -> None:
@@ -50,13 +58,23 @@ async def account_by_label(session: ReadSession, label: str) -> Account:
     return account
 
 
+async def ask_validation(session: WriteSession, account_id: AccountId, *, at: datetime) -> None:
+    """Ask the engine to check the account's credentials."""
+    await session.execute(
+        "UPDATE accounts SET validation_asked_at = greatest($2, checked_at + interval '1 microsecond') WHERE id = $1",
+        account_id,
+        at,
+    )
+
+
 async def list_accounts(session: ReadSession) -> list[AccountRow]:
     """All accounts by label."""
     return await session.rows(
         AccountRow,
         """
-        SELECT a.id, a.venue, a.label, a.environment, a.created_at, a.validated_at, a.last_error,
-               coalesce(s.mode, 'simulation') AS mode, coalesce(s.auto_trade, false) AS auto_trade
+        SELECT a.id, a.venue, a.label, a.environment, a.created_at, a.validated_at, a.last_error, a.checked_at,
+               a.validation_asked_at, coalesce(s.mode, 'simulation') AS mode,
+               coalesce(s.auto_trade, false) AS auto_trade
         FROM accounts AS a LEFT JOIN settings AS s ON s.account_id = a.id
         ORDER BY a.label, a.venue
         """,

@@ -9,11 +9,13 @@ from tests.unit.domain.examples import NOW, configuration, entry_inputs, instrum
 
 from signalbox.domain.configuration import OrderStyle
 from signalbox.domain.instruments import InstrumentStatus
+from signalbox.domain.orders import Mode
 from signalbox.domain.risk.checks import ENTRY_CHECKS, CheckKind, CheckVerdict, EntryInputs, RiskCheck, SkipCode
 
 CENT = Decimal("0.01")
 LIMITS = {
     "kill_switch",
+    "credentials",
     "max_trade_usdt",
     "max_position_usdt",
     "asset_exposure_cap",
@@ -48,6 +50,9 @@ IOC = configuration(parameters={"order_style": OrderStyle.IOC_LIMIT})
     ("name", "changes", "verdict"),
     [
         ("kill_switch", {"kill_switch": True}, FAILED),
+        ("credentials", {"mode": Mode.LIVE}, PASSED),
+        ("credentials", {"mode": Mode.LIVE, "credentials_refused": True}, FAILED),
+        ("credentials", {"mode": Mode.SIMULATION, "credentials_refused": True}, ABSENT),
         ("run_active", {"run_active": False}, FAILED),
         ("freshness", {"now": NOW + timedelta(seconds=10)}, PASSED),
         ("freshness", {"now": NOW + timedelta(seconds=10, microseconds=1)}, FAILED),

@@ -4,8 +4,9 @@ import pytest
 from tests.venue_examples import ManualClock, RecordedEvents
 
 from signalbox.domain.errors import VenueThrottled
+from signalbox.domain.orders import Purpose
 from signalbox.venues.http import HttpResponse, parse_target
-from signalbox.venues.mexc.limits import AddressLimits, Lane, MexcLimits
+from signalbox.venues.mexc.limits import LEFT_FREE, AddressLimits, Lane, MexcLimits
 
 TARGET = parse_target("https://api.example/base")
 
@@ -53,13 +54,18 @@ def test_one_address_has_one_budget_and_an_account_one_pace() -> None:
 
 def test_orders_count_for_their_account_and_leave_a_reserve_to_exits_and_cancels() -> None:
     bench = Bench()
-    for _ in range(10):
-        assert bench.main.orders.wait_s(1, poll=True) == 0
-        bench.main.orders.spend(1)
-    assert bench.main.orders.wait_s(1, poll=True) == 1
-    assert bench.main.orders.wait_s(1, poll=False) == 0
-    assert bench.other.orders.wait_s(1, poll=True) == 0
-    assert bench.address.weights.used() == 10
+    orders, entry, leave = bench.main.orders, LEFT_FREE[Purpose.ENTRY], LEFT_FREE[Purpose.EXIT]
+    for _ in range(12 - entry):
+        assert orders.wait_s(1, poll=False, leave=entry) == 0
+        orders.spend(1)
+    assert orders.wait_s(1, poll=False, leave=entry) == 1
+    for _ in range(entry - leave):
+        assert orders.wait_s(1, poll=False, leave=leave) == 0
+        orders.spend(1)
+    assert orders.wait_s(1, poll=False, leave=leave) == 1
+    assert orders.wait_s(1, poll=False) == 0, "a cancel"
+    assert bench.other.orders.wait_s(1, poll=False, leave=entry) == 0
+    assert bench.address.weights.used() == 12 - leave
 
 
 def test_a_429_on_one_read_stops_all_reads_of_the_address_and_no_order() -> None:
