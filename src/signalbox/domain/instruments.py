@@ -6,6 +6,13 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+LONGEST_SYMBOL = 60
+
+
+def is_symbol(text: str) -> bool:
+    """Whether this can be a symbol at all. Real ones have non-ASCII letters and punctuation, but no spaces."""
+    return 0 < len(text) <= LONGEST_SYMBOL and text.isprintable() and not any(char.isspace() for char in text)
+
 
 class InstrumentStatus(StrEnum):
     """Life of a market as its venue tells it."""

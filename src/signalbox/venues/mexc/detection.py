@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
 
-from signalbox.domain.instruments import Instrument, InstrumentStatus
+from signalbox.domain.instruments import Instrument, InstrumentStatus, is_symbol
 from signalbox.domain.ports import Clock, EventSink
 from signalbox.domain.signals import DetectionSource, Sighting
 from signalbox.venues.mexc import parse, wire
 from signalbox.venues.mexc.clock_offset import ClockOffset
-from signalbox.venues.mexc.knowledge import EXCHANGE_INFO, Knowledge, is_symbol
+from signalbox.venues.mexc.knowledge import EXCHANGE_INFO, Knowledge
 from signalbox.venues.mexc.push_pb2 import Push
 from signalbox.venues.mexc.schedule import TOLERANCE
 from signalbox.venues.mexc.source_health import SourceHealth

@@ -15,8 +15,6 @@ JUST_OPENED = timedelta(seconds=60)
 RELIST_AFTER = timedelta(hours=1)
 """A market that traded and is announced for a time so much later is going to be listed again."""
 
-_LONGEST_SYMBOL = 60
-
 
 class Knowledge:
     """What is not new: for everybody (the markets at the start) and for each source (what it reported already)."""
@@ -120,8 +118,3 @@ def is_coming(instrument: Instrument, now: datetime, priced: set[str]) -> bool:
             return instrument.opens_at is None
         case _:
             return False
-
-
-def is_symbol(text: str) -> bool:
-    """Whether this can be a symbol at all. Real ones have non-ASCII letters and punctuation, but no spaces."""
-    return 0 < len(text) <= _LONGEST_SYMBOL and text.isprintable() and not any(c.isspace() for c in text)

@@ -8,7 +8,7 @@ import pytest
 from tests.venue_examples import NOON, ManualClock, RecordedEvents, no_jitter
 
 from signalbox.domain.errors import VenueUnavailable
-from signalbox.domain.instruments import Instrument, InstrumentStatus
+from signalbox.domain.instruments import Instrument, InstrumentStatus, is_symbol
 from signalbox.domain.signals import DetectionSource, Sighting
 from signalbox.venues.http import HttpResponse
 from signalbox.venues.mexc import wire
@@ -16,7 +16,7 @@ from signalbox.venues.mexc.calendar import MexcCalendar
 from signalbox.venues.mexc.clock_offset import ClockOffset
 from signalbox.venues.mexc.detection import FEW
 from signalbox.venues.mexc.feed import MexcFeed
-from signalbox.venues.mexc.knowledge import is_coming, is_symbol
+from signalbox.venues.mexc.knowledge import is_coming
 from signalbox.venues.mexc.market import MexcMarket
 from signalbox.venues.mexc.push_pb2 import PublicMiniTicker, Push
 from signalbox.venues.mexc.ws import MarketStream
