@@ -17,6 +17,7 @@ from signalbox.ledger.queries import listings, positions, trades
 from signalbox.ledger.queries.listings import SignalRow, Since
 from signalbox.ledger.queries.positions import PositionRow
 from signalbox.ledger.queries.trades import DecisionRow, StageRow, TradeRow
+from signalbox.ledger.sessions import ReadSession
 
 
 class StepKind(StrEnum):
@@ -65,29 +66,33 @@ class Story(Struct, frozen=True, kw_only=True):
 async def latest_stories(control: Control, account: str, *, limit: int = 10) -> list[Story]:
     """The latest listings of an account, newest first."""
     async with control.sessions.read() as session:
-        found = []
-        for signal in await listings.list_signals(session, Since(limit=limit)):
-            decision = await trades.decision_of_signal(session, signal.id, account)
-            orders = [] if decision is None else await trades.trades_of_position(session, _position_id(decision))
-            exits = [order for order in orders if order.purpose is Purpose.EXIT]
-            entries = [order for order in orders if order.purpose is Purpose.ENTRY]
-            sent = next((order for order in reversed(entries) if order.submitted_at is not None), None)
-            causes = {str(order.decision_id): order.decision_id for order in exits}
-            facts = Facts(
-                signal=signal,
-                decision=decision,
-                entries=entries,
-                entry_stages=None if sent is None else await trades.stages(session, sent.id),
-                position=None if decision is None else await positions.position_row(session, _position_id(decision)),
-                exits=exits,
-                exit_decisions={
-                    name: row
-                    for name, cause in causes.items()
-                    if (row := await trades.decision_row(session, cause)) is not None
-                },
-            )
-            found.append(story(facts, control.clock.now()))
-        return found
+        return [
+            story(await facts_of(session, signal, account), control.clock.now())
+            for signal in await listings.list_signals(session, Since(limit=limit))
+        ]
+
+
+async def facts_of(session: ReadSession, signal: SignalRow, account: str) -> Facts:
+    """What the ledger has on a listing for the account with this label."""
+    decision = await trades.decision_of_signal(session, signal.id, account)
+    orders = [] if decision is None else await trades.trades_of_position(session, _position_id(decision))
+    exits = [order for order in orders if order.purpose is Purpose.EXIT]
+    entries = [order for order in orders if order.purpose is Purpose.ENTRY]
+    sent = next((order for order in reversed(entries) if order.submitted_at is not None), None)
+    causes = {str(order.decision_id): order.decision_id for order in exits}
+    return Facts(
+        signal=signal,
+        decision=decision,
+        entries=entries,
+        entry_stages=None if sent is None else await trades.stages(session, sent.id),
+        position=None if decision is None else await positions.position_row(session, _position_id(decision)),
+        exits=exits,
+        exit_decisions={
+            name: row
+            for name, cause in causes.items()
+            if (row := await trades.decision_row(session, cause)) is not None
+        },
+    )
 
 
 def _position_id(decision: DecisionRow) -> PositionId:

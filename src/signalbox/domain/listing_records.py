@@ -170,8 +170,11 @@ class OrderFacts(Struct, frozen=True, kw_only=True):
 
 
 class ListingFacts(Struct, frozen=True, kw_only=True):
-    """What the ledger has on one listing of one account. `orders` are the attempts, first one first; `failed_limit` is
-    the first guardrail that failed; `api_tradable` as the decision or a later look saw it."""
+    """What the ledger has on one listing of one account.
+
+    `orders` are the attempts, first one first; `failed_limit` is the first guardrail that failed; `api_tradable` as the
+    decision or a later look saw it; `taken_back`: nobody announces this opening any more.
+    """
 
     account_id: AccountId
     listing_id: SignalId
@@ -183,6 +186,7 @@ class ListingFacts(Struct, frozen=True, kw_only=True):
     skip_code: str | None = None
     failed_limit: str | None = None
     api_tradable: bool | None = None
+    taken_back: bool = False
     orders: tuple[OrderFacts, ...] = ()
 
 
@@ -196,19 +200,20 @@ class Conclusion(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-def conclude(facts: ListingFacts, *, entry_over: bool) -> Conclusion | None:
+def conclude(facts: ListingFacts, *, entry_over: bool, called_off: str | None = None) -> Conclusion | None:
     """What the facts say became of a listing, None while that is open.
 
-    `entry_over`: nobody is working on its entry any more, so no further attempt will come. What was bought is traded,
-    whatever else happened; a missed listing that turns out bought (a late fill) becomes traded, never the reverse.
+    `entry_over`: nobody is working on its entry any more, so no further attempt will come. `called_off`: why the
+    opening that it was seen for did not take place. What was bought is traded, whatever else happened; a missed
+    listing that turns out bought (a late fill) becomes traded, never the reverse.
     """
     if any(order.bought for order in facts.orders):
         return Conclusion(outcome=ListingOutcome.TRADED, decision_id=facts.decision_id)
     if facts.outcome is ListingOutcome.TRADED:
         return None
     if facts.decision_id is None:
-        is_told = facts.outcome is ListingOutcome.MISSED  # nobody watched, or it was taken back
-        return _undecided() if entry_over and not is_told else None
+        is_told = facts.outcome is ListingOutcome.MISSED and not facts.taken_back  # nobody watched, or it is known
+        return _undecided(facts, called_off) if entry_over and not is_told else None
     if facts.verdict is Verdict.SKIP:
         return _skipped(facts)
     is_open = any(order.status in _OPEN for order in facts.orders)
@@ -219,7 +224,10 @@ _OPEN = frozenset({OrderStatus.PENDING, OrderStatus.SUBMITTED})
 _STALE = SkipCode.STALE.value
 
 
-def _undecided() -> Conclusion:
+def _undecided(facts: ListingFacts, called_off: str | None) -> Conclusion:
+    if called_off is not None or facts.taken_back:
+        reason = called_off or "the venue took the listing back"
+        return Conclusion(outcome=ListingOutcome.MISSED, code=MissCode.CANCELLED, reason=reason)
     return Conclusion(
         outcome=ListingOutcome.MISSED,
         code=MissCode.NOT_DECIDED,

@@ -64,6 +64,7 @@ class _Saw(Struct, frozen=True):
 
 class _Over(Struct, frozen=True):
     listing_id: SignalId
+    called_off: str | None
 
 
 class _Began(Struct, frozen=True):
@@ -78,6 +79,7 @@ class _Listing(Struct):
     race: Race
     noted_ns: int
     over: bool = False
+    called_off: str | None = None
 
 
 class ListingWatch:
@@ -118,9 +120,10 @@ class ListingWatch:
         """A source saw a listing, the first or a later one. To be called after the order is on its way."""
         self._put(_Saw(signal, sighting, self._watch))
 
-    def entry_over(self, signal: ListingSignal) -> None:
-        """Nothing more will be tried for this listing, whatever came of it."""
-        self._put(_Over(signal.id))
+    def entry_over(self, signal: ListingSignal, *, called_off: str | None = None) -> None:
+        """Nothing more will be tried for this listing, whatever came of it. `called_off`: why its opening did not take
+        place."""
+        self._put(_Over(signal.id, called_off))
 
     async def run(self) -> None:
         """Keep the record until cancelled. A fault here is told and the work begun anew: it must never end trading."""
@@ -171,10 +174,11 @@ class ListingWatch:
                 case _Saw() as saw:
                     if self._take_sighting(saw):
                         changed[saw.signal.id] = None
-                case _Over(listing_id):
+                case _Over(listing_id, called_off):
                     self._recheck.add(listing_id)
                     if listing_id in self._listings:
-                        self._listings[listing_id].over = True
+                        listing = self._listings[listing_id]
+                        listing.over, listing.called_off = True, called_off or listing.called_off
                         changed.setdefault(listing_id)
                 case _Began() as began:
                     for listing_id in changed:  # what an earlier run saw must be known before
@@ -265,7 +269,12 @@ class ListingWatch:
             lambda: self._ledger.listing_facts(self._account.id, also=also, at=at), "the outcomes of listings"
         )
         for facts in found or ():
-            conclusion = conclude(facts, entry_over=facts.listing_id not in under_way)
+            here = self._listings.get(facts.listing_id)
+            conclusion = conclude(
+                facts,
+                entry_over=facts.listing_id not in under_way,
+                called_off=None if here is None else here.called_off,
+            )
             if conclusion is not None:
                 await self._persist(
                     partial(self._ledger.conclude_listing, self._account.id, facts.listing_id, conclusion, at=at),

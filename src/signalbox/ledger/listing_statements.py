@@ -131,7 +131,7 @@ SELECT r.account_id, r.listing_id, r.symbol, r.outcome, d.id AS decision_id, d.d
     jsonb_path_query_first(d.risk_checks, '$[*] ? (@.verdict == "failed" && @.kind == "limit")') ->> 'name'
         AS failed_limit,
     coalesce(r.api_tradable, (d.inputs #>> '{instrument,api_tradable}')::boolean) AS api_tradable,
-    coalesce(o.orders, '[]'::jsonb) AS orders
+    coalesce(s.taken_back, false) AS taken_back, coalesce(o.orders, '[]'::jsonb) AS orders
 FROM listing_records r
 LEFT JOIN strategy_decisions d ON d.account_id = r.account_id AND d.listing_signal_id = r.listing_id
 LEFT JOIN LATERAL (
@@ -141,10 +141,14 @@ LEFT JOIN LATERAL (
     ) ORDER BY attempt, id) AS orders
     FROM trade_orders WHERE decision_id = d.id
 ) o ON true
+LEFT JOIN LATERAL (
+    SELECT true AS taken_back FROM listing_schedule
+    WHERE account_id = r.account_id AND symbol = r.symbol AND opens_at = r.opens_at AND state = 'cancelled' LIMIT 1
+) s ON true
 WHERE r.account_id = $1
     AND (r.outcome = 'pending' OR r.listing_id = ANY ($2)
         OR (r.outcome = 'missed' AND r.first_seen_at >= $3
-            AND (o.bought OR (r.reason_code = 'NOT_DECIDED' AND d.id IS NOT NULL))))
+            AND (o.bought OR (r.reason_code = 'NOT_DECIDED' AND (d.id IS NOT NULL OR s.taken_back)))))
 """
 
 CONCLUDE = """

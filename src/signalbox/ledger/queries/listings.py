@@ -9,18 +9,23 @@ from msgspec import Struct
 
 from signalbox.domain.errors import ConflictError
 from signalbox.domain.ids import SignalId
+from signalbox.domain.listing_records import ListingOutcome
 from signalbox.domain.signals import Confidence, DetectionSource, ListingSource
 from signalbox.ledger.sessions import ReadSession, WriteSession
 
 
 class ListingRow(Struct, frozen=True, kw_only=True):
-    """A recorded listing."""
+    """A recorded listing. `outcome` and why it was missed: of the account that came furthest, None while nobody has
+    looked at it."""
 
     id: int
     symbol: str
     listed_at: datetime
     source: ListingSource
     created_at: datetime
+    outcome: ListingOutcome | None = None
+    reason_code: str | None = None
+    reason_limit: str | None = None
 
 
 class SignalRow(Struct, frozen=True, kw_only=True):
@@ -77,10 +82,18 @@ async def list_listings(
     return await session.rows(
         ListingRow,
         """
-        SELECT id, symbol, listed_at, source, created_at FROM listings
-        WHERE ($1::timestamptz IS NULL OR created_at >= $1) AND ($2::timestamptz IS NULL OR created_at < $2)
-          AND ($3::text IS NULL OR symbol = $3) AND ($4::text IS NULL OR source = $4)
-        ORDER BY created_at DESC, id DESC LIMIT $5
+        SELECT l.id, l.symbol, l.listed_at, l.source, l.created_at, r.outcome, r.reason_code, r.reason_limit
+        FROM (
+            SELECT * FROM listings
+            WHERE ($1::timestamptz IS NULL OR created_at >= $1) AND ($2::timestamptz IS NULL OR created_at < $2)
+              AND ($3::text IS NULL OR symbol = $3) AND ($4::text IS NULL OR source = $4)
+            ORDER BY created_at DESC, id DESC LIMIT $5
+        ) AS l LEFT JOIN LATERAL (
+            SELECT outcome, reason_code, reason_limit FROM listing_records
+            WHERE symbol = l.symbol AND listed_at = l.listed_at
+            ORDER BY array_position('{traded,pending,missed}'::text[], outcome) LIMIT 1
+        ) AS r ON true
+        ORDER BY l.created_at DESC, l.id DESC
         """,
         wanted.since,
         wanted.until,
