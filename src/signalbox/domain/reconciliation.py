@@ -150,11 +150,13 @@ class MarketFlow(Struct, frozen=True, kw_only=True):
 
 
 class Flows(Struct, frozen=True, kw_only=True):
-    """What all live fills of an account moved, and the fees by asset. `busy`: symbols with a live order that is not
-    settled, so that the wallet may be ahead of the books."""
+    """What all live fills of an account moved, and the fees by asset; at one instant, with what open live positions
+    hold by symbol. `busy`: symbols with a live order that is not settled, so that the wallet may be ahead of the books.
+    """
 
     markets: tuple[MarketFlow, ...]
     fees: dict[str, Decimal]
+    held: dict[str, Decimal]
     busy: frozenset[str]
 
 

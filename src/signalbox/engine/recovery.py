@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from signalbox.domain.ids import DecisionId, PositionId
@@ -71,6 +71,15 @@ class Recovery:
                     self._desk.end_reservation(mode, reservation.decision_id, ZERO)
         self._open.clear()
 
+    async def settle_again(self, orders: Sequence[OpenOrder]) -> None:
+        """Settle orders that were left without anybody who follows them, as at a start."""
+        decisions: defaultdict[DecisionId, list[OpenOrder]] = defaultdict(list)
+        for open_order in orders:
+            decisions[open_order.order.decision_id].append(open_order)
+        async with asyncio.TaskGroup() as tasks:
+            for left in decisions.values():
+                tasks.create_task(self._settle_decision(left))
+
     async def _settle_decision(self, orders: list[OpenOrder]) -> None:
         sent, spent = any(open_order.order.attempt > 1 for open_order in orders), ZERO  # the first was, then
         for open_order in sorted(orders, key=lambda open_order: open_order.order.attempt):
@@ -95,7 +104,7 @@ class Recovery:
         order = open_order.order
         # A simulated order lived in the process that simulated it: not finding it any more proves enough.
         accepted = open_order.exchange_order_id is not None and order.mode is Mode.LIVE
-        evidence = await self._settlement.evidence(order, order.created_at, accepted=accepted)
+        evidence = await self._settlement.evidence(order, open_order.meant_for, accepted=accepted)
         if evidence.state is EvidenceState.NOT_FOUND and open_order.status is OrderStatus.PENDING:
             reason = "the engine ended before the order was sent; the venue does not know it"
             now = self._clock.now()
@@ -106,7 +115,7 @@ class Recovery:
             )
             self._tell(order, "was never sent")
             return False, ZERO
-        settled = await self._settlement.finish(order, order.created_at, accepted=accepted)
+        settled = await self._settlement.finish(order, open_order.meant_for, accepted=accepted)
         self._tell(order, f"ended as {settled.result.status}")
         return True, settled.spent
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
-from signalbox.domain.errors import SignalboxError
+from signalbox.domain.errors import FencedOut, SignalboxError
 from signalbox.domain.ids import RunId
 from signalbox.domain.runs import Run, RunStatus, StopMode
 from signalbox.engine.account import EngineParts, TradingAccount
@@ -55,14 +55,16 @@ class Runs:
         """End a run that was asked to stop, whether it ever ran or not."""
         self._begin(self._ends, run.id, partial(self._stop, run, account))
 
-    def fail(self, run_id: RunId, reason: str) -> None:
-        """End a run that cannot go on."""
-        self._begin(self._ends, run_id, partial(self._end, run_id, RunStatus.FAILED, reason))
+    def fail(self, run_id: RunId, reason: str, account: TradingAccount | None = None) -> None:
+        """End a run that cannot go on; `account` is its own when this engine owns it."""
+        fence = account.fence if account is not None else None
+        self._begin(self._ends, run_id, partial(self._end, run_id, RunStatus.FAILED, reason, fence=fence))
 
-    def fail_orphan(self, run: Run) -> None:
+    def fail_orphan(self, run: Run, account: TradingAccount) -> None:
         """The account is ours and this run is not: the engine that ran it ended without stopping it."""
         beat = run.last_heartbeat.isoformat() if run.last_heartbeat else "none"
-        self.fail(run.id, f"the engine ended while this run was {run.status}; last heartbeat {beat}. Start a new run.")
+        reason = f"the engine ended while this run was {run.status}; last heartbeat {beat}. Start a new run."
+        self.fail(run.id, reason, account)
 
     def let_go_of_others(self, active: Sequence[Run]) -> None:
         """A run of ours that is not active any more was ended by somebody else: stop acting for it."""
@@ -81,9 +83,9 @@ class Runs:
             if run.account_id != account.account.id:
                 continue
             if _never_began(run):
-                await self._end(run.id, RunStatus.STOPPED, "before it began")
+                await self._end(run.id, RunStatus.STOPPED, "before it began", fence=account.fence)
             else:
-                await self._end(run.id, RunStatus.FAILED, reason)
+                await self._end(run.id, RunStatus.FAILED, reason, fence=account.fence)
 
     def forget_all_on(self, account: TradingAccount) -> None:
         """The account is gone. Without more words when another engine has it: its runs are that engine's business."""
@@ -143,25 +145,31 @@ class Runs:
     async def _stop(self, run: Run, account: TradingAccount) -> None:
         mode = run.stop_mode or StopMode.ENTRIES
         await account.stop_run(mode)
-        await self._end(run.id, RunStatus.STOPPED, f"mode {mode}")
+        await self._end(run.id, RunStatus.STOPPED, f"mode {mode}", fence=account.fence)
 
     async def _let_go(self, run_id: RunId) -> None:
         account = self._mine.pop(run_id)
         await account.stop_run(StopMode.ENTRIES)
         self._parts.journal.event("warning", "system", "a run was ended by somebody else", run_id=str(run_id))
 
-    async def _end(self, run_id: RunId, status: RunStatus, why: str) -> None:
+    async def _end(self, run_id: RunId, status: RunStatus, why: str, *, fence: int | None = None) -> None:
         """Write the end down, however long the ledger is away. Somebody else may have ended the run differently; a
-        refusal is told with the end."""
+        refusal is told with the end. The run of an account that another engine has taken over is left to that one."""
         now, failed = self._parts.clock.now(), status is RunStatus.FAILED
+        account = self._mine.get(run_id)
+        fence = fence if account is None else account.fence
         try:
             await persist(
                 lambda: self._parts.ledger.set_run_status(
-                    run_id, status, at=now, error_message=why if failed else None
+                    run_id, status, at=now, error_message=why if failed else None, fence=fence
                 ),
                 self._parts.journal,
                 f"the end of run {run_id}",
             )
+        except FencedOut as error:
+            self._mine.pop(run_id, None)
+            self._parts.journal.event("warning", "system", f"a run was left to another engine: {error}")
+            return
         except SignalboxError as error:  # what the ledger refuses must not end the other accounts' work
             why = f"{why} ({error})"
         self._mine.pop(run_id, None)
@@ -174,8 +182,8 @@ class Runs:
         now = self._parts.clock.now()
         try:
             async with asyncio.timeout(LAST_WRITE_LIMIT_S):
-                await self._parts.ledger.set_run_status(run_id, RunStatus.STOPPING, at=now)
-                await self._parts.ledger.set_run_status(run_id, RunStatus.STOPPED, at=now)
+                for status in (RunStatus.STOPPING, RunStatus.STOPPED):
+                    await self._parts.ledger.set_run_status(run_id, status, at=now, fence=account.fence)
         except (SignalboxError, TimeoutError) as error:
             reason = str(error) or "timed out"
             self._parts.journal.event(

@@ -86,8 +86,8 @@ class AccountService:
         pause_s = STAND_BY_S
         try:
             await serving.run(self._system)
-        except ConflictError as error:  # another engine owns it: stand by
-            self._health(serving, "degraded", str(error))
+        except ConflictError as error:  # another engine owns it and tells how it is: stand by
+            self._stand_by(serving, str(error))
         except Exception as error:  # noqa: BLE001 - the boundary at which a fault becomes a failed run
             pause_s = self._next_pause(serving)
             await self._after_fault(serving, _leaves(error))
@@ -95,6 +95,12 @@ class AccountService:
             self._health(serving, "stopped", "closed")
         if not self._closing:
             await self._rest(account.id, pause_s)
+
+    def _stand_by(self, serving: TradingAccount, reason: str) -> None:
+        label = serving.account.label
+        if self._reasons.get(serving.account.id) != reason:
+            self._reasons[serving.account.id] = reason
+            self._parts.journal.event("info", "system", f"account {label}: standing by", reason=reason)
 
     async def _after_fault(self, serving: TradingAccount, faults: list[BaseException]) -> None:
         label = serving.account.label

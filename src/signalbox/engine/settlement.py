@@ -1,14 +1,16 @@
 """From a sent order to closed books: evidence, fills, position, ledger. Only the venue's word settles an order."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from signalbox.domain.backoff import backoff
 from signalbox.domain.errors import VenueRefused, VenueUnavailable
+from signalbox.domain.ids import PositionId
 from signalbox.domain.instruments import Instrument
 from signalbox.domain.money import ZERO
 from signalbox.domain.orders import (
@@ -22,9 +24,12 @@ from signalbox.domain.orders import (
     Purpose,
 )
 from signalbox.domain.ports import Clock, EventSink, Ledger, MarketData, OrderVenue
-from signalbox.domain.positions import Position, UniqueFills, apply_fill
+from signalbox.domain.position_folds import after_fills
+from signalbox.domain.positions import Position, UniqueFills
 from signalbox.engine.asking import asked
 from signalbox.engine.desk import Desk
+from signalbox.engine.executions import Executions
+from signalbox.engine.hints import Hints, pause
 from signalbox.engine.persist import persist
 
 VISIBILITY_WINDOW = timedelta(seconds=5)
@@ -32,9 +37,6 @@ VISIBILITY_WINDOW = timedelta(seconds=5)
 
 ACCEPTED_WINDOW = timedelta(seconds=60)
 """The same for an order that the venue said it had taken: its look-ups contradict it, so they must do so for longer."""
-
-FILLS_WINDOW = timedelta(seconds=30)
-"""An order can be final before its trades are listed; after this long the wait is reported as degraded."""
 
 CANCELLED_BY_VENUE = "CANCELLED_BY_VENUE"
 NOT_FOUND_AT_VENUE = "NOT_FOUND_AT_VENUE"
@@ -59,7 +61,11 @@ class Settlement:
         *,
         clock: Clock,
         journal: EventSink,
+        hints: Hints | None = None,
     ) -> None:
+        self.hints = hints or Hints(clock)
+        self.executions = Executions(venues, self.hints, clock=clock, journal=journal)
+        self._turns: defaultdict[tuple[Mode, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._desk = desk
         self._ledger = ledger
         self._venues = venues
@@ -72,11 +78,19 @@ class Settlement:
 
         `accepted`: the venue had said that it took the order.
         """
-        evidence = await self.evidence(order, sent_at, accepted=accepted)
-        if evidence.state is EvidenceState.NOT_FOUND:
-            return await self._record(order, evidence, [])
-        fills = await self._all_fills(order, evidence) if evidence.executed_quantity else []
-        return await self._record(order, evidence, fills)
+        with self.hints.following(order):
+            evidence = await self.evidence(order, sent_at, accepted=accepted)
+            fills: Sequence[Fill] = ()
+            if evidence.executed_quantity:
+                instrument = await self.instrument(order.symbol)
+                fills = await self.executions.complete(order, evidence, instrument)
+            async with self.booking(order):
+                return await self._record(order, evidence, fills)
+
+    def booking(self, order: Order) -> asyncio.Lock:
+        """To be held from reading a position until its change is stored: two orders of one market must not both count
+        from the same state."""
+        return self._turns[order.mode, order.symbol]
 
     async def evidence(self, order: Order, sent_at: datetime, *, accepted: bool = False) -> OrderEvidence:
         """Ask by our client order id until the venue gives a final answer, however long that takes.
@@ -85,18 +99,25 @@ class Settlement:
         """
         delays = backoff(first_s=0.02, longest_s=2.0)
         window = ACCEPTED_WINDOW if accepted else VISIBILITY_WINDOW
-        while True:
-            try:
-                evidence = await asked(self._venues[order.mode].find_order(order), what=f"order {order.id}")
-            except (VenueUnavailable, VenueRefused) as error:
-                self._journal.health("order_query", "degraded", order_id=str(order.id), reason=str(error))
-            else:
-                self._journal.health("order_query", "running")
-                if evidence.is_final:
+        with self.hints.following(order) as hinted:
+            while True:
+                hinted.clear()
+                evidence = await self._ask(order)
+                if evidence is not None and evidence.is_final:
                     return evidence
-                if evidence.state is EvidenceState.NOT_FOUND and self._clock.now() - sent_at > window:
+                missing = evidence is not None and evidence.state is EvidenceState.NOT_FOUND
+                if evidence is not None and missing and self._clock.now() - sent_at > window:
                     return evidence
-            await asyncio.sleep(next(delays))
+                await pause(hinted, next(delays))
+
+    async def _ask(self, order: Order) -> OrderEvidence | None:
+        try:
+            evidence = await asked(self._venues[order.mode].find_order(order), what=f"order {order.id}")
+        except (VenueUnavailable, VenueRefused) as error:
+            self._journal.health("order_query", "degraded", order_id=str(order.id), reason=str(error))
+            return None
+        self._journal.health("order_query", "running")
+        return evidence
 
     async def instrument(self, symbol: str) -> Instrument:
         """The market's rules, asked for until the venue gives them."""
@@ -115,40 +136,15 @@ class Settlement:
                 return found
             await asyncio.sleep(next(delays))
 
-    async def _all_fills(self, order: Order, evidence: OrderEvidence) -> Sequence[Fill]:
-        """Collect executions until they add up to what the venue says was executed."""
-        unique = UniqueFills()
-        delays = backoff(first_s=0.02, longest_s=2.0)
-        started = self._clock.now()
-        while True:
-            try:
-                fills = self._venues[order.mode].fills(order, evidence.exchange_order_id or "")
-                unique.add(await asked(fills, what=f"the fills of order {order.id}"))
-            except (VenueUnavailable, VenueRefused) as error:
-                self._journal.health("fills_query", "degraded", order_id=str(order.id), reason=str(error))
-            quantity, _, _ = unique.totals()
-            if quantity >= evidence.executed_quantity:
-                self._journal.health("fills_query", "running")
-                return unique.in_order()
-            if self._clock.now() - started > FILLS_WINDOW:
-                self._journal.health(
-                    "fills_query",
-                    "degraded",
-                    order_id=str(order.id),
-                    seen=str(quantity),
-                    of=str(evidence.executed_quantity),
-                )
-            await asyncio.sleep(next(delays))
-
     async def _record(self, order: Order, evidence: OrderEvidence, fills: Sequence[Fill]) -> Settled:
         now = self._clock.now()
-        result = _result(evidence, fills, now)
+        result = result_of(evidence, fills, now)
         position, booked = None, ZERO
         spent: Decimal | None = None
         if fills:
             instrument = await self.instrument(order.symbol)
-            before = self._desk.position_for(order, opened_at=fills[0].filled_at)
-            position = _after_fills(before, fills, instrument, now)
+            before = await self._position(order, fills)
+            position = after_fills(before, fills, instrument, now=now)
             booked = position.realised_pnl - before.realised_pnl
             if order.purpose is Purpose.ENTRY:
                 spent = result.executed_quote + result.fees.get(instrument.quote, ZERO)
@@ -170,8 +166,20 @@ class Settlement:
             self._desk.take_position(position, booked=booked, at=now)
         return Settled(result=result, spent=spent or ZERO)
 
+    async def _position(self, order: Order, fills: Sequence[Fill]) -> Position:
+        """As it is before these fills: on the desk, or closed meanwhile and only in the ledger, or new."""
+        position_id = order.position_id or PositionId(order.decision_id)
+        if position_id not in self._desk.positions:
+            known = await persist(
+                lambda: self._ledger.position_history(position_id), self._journal, f"position {position_id}"
+            )
+            if known is not None:
+                return known.position
+        return self._desk.position_for(order, opened_at=fills[0].filled_at)
 
-def _result(evidence: OrderEvidence, fills: Sequence[Fill], now: datetime) -> OrderResult:
+
+def result_of(evidence: OrderEvidence, fills: Sequence[Fill], now: datetime) -> OrderResult:
+    """How an order ended, from the venue's record and its fills."""
     if not fills:
         missing = evidence.state is EvidenceState.NOT_FOUND
         return OrderResult(
@@ -188,14 +196,3 @@ def _result(evidence: OrderEvidence, fills: Sequence[Fill], now: datetime) -> Or
     return OrderResult(
         status=OrderStatus.FILLED, completed_at=now, executed_quantity=quantity, executed_quote=quote, fees=fees
     )
-
-
-def _after_fills(before: Position, fills: Sequence[Fill], instrument: Instrument, now: datetime) -> Position:
-    """The position after an order's fills; closed when less than one lot is left (the remainder stays as dust)."""
-    position = before
-    for fill in fills:
-        position = apply_fill(position, fill, quote_asset=instrument.quote, base_asset=instrument.base)
-    if position.quantity < instrument.lot_size:
-        # fills carry the venue's time, which may be ahead of ours
-        position = structs.replace(position, closed_at=max(now, position.opened_at))
-    return position

@@ -136,12 +136,14 @@ class Engine:
             if account.serving or account.open_for_s > STOP_PATIENCE_S:
                 self._runs.stop(run, account)
         elif run.status is RunStatus.RUNNING or run.last_heartbeat is not None:
-            self._runs.fail_orphan(run)
+            self._runs.fail_orphan(run, account)
         elif account.ready.is_set():
             self._runs.start(run, account)
         elif min(account.open_for_s, self._waited_s(run)) > START_PATIENCE_S:
-            reason = "orders of an earlier run are not settled yet; look at the health of order_query"
-            self._runs.fail(run.id, f"the run could not start within {START_PATIENCE_S:.0f} s: {reason}")
+            reason = "orders of an earlier run are not settled yet, or the books could not be compared with the venue's"
+            advice = "look at the health of order_query and reconciliation"
+            told = f"the run could not start within {START_PATIENCE_S:.0f} s: {reason}; {advice}"
+            self._runs.fail(run.id, told, account)
 
     def _waited_s(self, run: Run) -> float:
         return (self._parts.clock.now() - run.started_at).total_seconds()

@@ -78,6 +78,11 @@ SELECT f.fee_asset, sum(f.fee) AS fee FROM fills f JOIN trade_orders o ON o.id =
 WHERE f.account_id = $1 AND o.mode = 'live' AND f.replaced_at IS NULL GROUP BY f.fee_asset
 """
 
+_HELD = """
+SELECT symbol, sum(quantity) AS quantity FROM positions
+WHERE account_id = $1 AND mode = 'live' AND status = 'open' GROUP BY symbol ORDER BY symbol
+"""
+
 _BUSY = """
 SELECT symbol FROM trade_orders WHERE account_id = $1 AND mode = 'live' AND status IN ('pending', 'submitted')
 UNION SELECT document::jsonb #>> '{order,symbol}' FROM intent_journal WHERE account_id = $1
@@ -152,6 +157,7 @@ class ReconciliationRecords:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             markets = await connection.fetch(_MARKET_FLOWS, account_id)
             fees = await connection.fetch(_FEES, account_id)
+            held = await connection.fetch(_HELD, account_id)
             busy = await connection.fetch(_BUSY, account_id)
         return Flows(
             markets=tuple(
@@ -159,6 +165,7 @@ class ReconciliationRecords:
                 for row in markets
             ),
             fees={row["fee_asset"]: row["fee"] for row in fees},
+            held={row["symbol"]: row["quantity"] for row in held},
             busy=frozenset(row["symbol"] for row in busy),
         )
 

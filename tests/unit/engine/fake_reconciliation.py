@@ -158,7 +158,11 @@ class FakeReconciliationRecords:
             MarketFlow(symbol=symbol, side=side, quantity=quantity, quote=quotes[symbol, side])
             for (symbol, side), quantity in quantities.items()
         )
-        return Flows(markets=markets, fees=dict(fees), busy=frozenset(busy))
+        held: dict[str, Decimal] = defaultdict(Decimal)
+        for position in self.db.positions.values():
+            if position.mode is Mode.LIVE and position.closed_at is None:
+                held[position.symbol] += position.quantity
+        return Flows(markets=markets, fees=dict(fees), held=dict(held), busy=frozenset(busy))
 
     async def wallet(self, account_id: AccountId) -> Sequence[WalletLine]:
         await self._enter("wallet")

@@ -78,6 +78,14 @@ class Capacity:
         if reservation is not None and reservation.created_at in self._entries:
             self._entries.remove(reservation.created_at)
 
+    def spend_more(self, created_at: datetime, amount: Decimal, *, counts_anew: bool) -> None:
+        """An entry that had ended spent more than was counted (or less: a fee that was assumed). It counts on the day
+        of its reservation; `counts_anew` when it was released before, and so was no trade of its hour."""
+        day = created_at.date()
+        self._spent[day] = max(ZERO, total((self._spent.get(day, ZERO), amount)))
+        if counts_anew:
+            self._entries = deque(sorted([*self._entries, created_at]))
+
     def restore(self, *, entries: list[datetime], spent: dict[date, Decimal], realised: dict[date, Decimal]) -> None:
         """Take over what the ledger knows of earlier entries: their instants, spend and results by UTC day.
 
