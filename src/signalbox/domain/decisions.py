@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from signalbox.domain.configuration import AccountSettings, Strategy
 from signalbox.domain.errors import InvariantError
@@ -12,6 +12,7 @@ from signalbox.domain.orders import Order, StageTimes
 from signalbox.domain.positions import ExitRule
 from signalbox.domain.risk.capacity import Reservation
 from signalbox.domain.risk.checks import EntryInputs, RiskCheck
+from signalbox.domain.risk.entry_rules import described
 from signalbox.domain.signals import ListingSignal
 from signalbox.domain.strategies.exits import ExitInputs
 
@@ -42,7 +43,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     """One considered event.
 
     `inputs` is what the decision was computed from, so that it can be recomputed; it and the settings are stored as
-    JSON.
+    JSON. An entry that is executed has no `checks` until somebody asks for them (`explained`).
     """
 
     id: DecisionId
@@ -59,6 +60,13 @@ class Decision(Struct, frozen=True, kw_only=True):
     run_id: RunId | None = None
     configuration_id: ConfigurationId | None = None
     skip_code: str | None = None
+
+
+def explained(decision: Decision) -> Decision:
+    """The decision with its checks described, as the ledger keeps it: an order need not wait for what people read."""
+    if decision.checks or not isinstance(decision.inputs, EntryInputs):
+        return decision
+    return structs.replace(decision, checks=described(decision.inputs))
 
 
 class Intent(Struct, frozen=True, kw_only=True):

@@ -18,10 +18,11 @@ from tests.property.domain.generators import (
 from tests.unit.domain.examples import instrument, position
 
 from signalbox.domain.orders import Mode
-from signalbox.domain.risk.checks import ENTRY_CHECKS, CheckKind, CheckVerdict, EntryInputs, SkipCode
+from signalbox.domain.risk.checks import CheckKind, CheckVerdict, EntryInputs, SkipCode
+from signalbox.domain.risk.entry_rules import ENTRY_CHECKS
 from signalbox.domain.signals import DetectionSource
 from signalbox.domain.strategies.exits import ExitInputs, decide_exit, exit_shape
-from signalbox.domain.strategies.listing_sniper import EntryVerdict, decide_entry
+from signalbox.domain.strategies.listing_sniper import EntryVerdict, decide_at_once, decide_entry
 
 encode = msgspec.json.Encoder(decimal_format="string").encode
 
@@ -45,6 +46,13 @@ def test_the_same_inputs_give_the_same_decision_and_stay_as_they_are(inputs: Ent
     event(f"skip: {first.skip_code}")
     assert first == second
     assert encode(inputs) == before
+
+
+@settings(quick, max_examples=300)
+@given(inputs=entry_inputs())
+def test_what_is_decided_at_once_is_what_the_checks_say(inputs: EntryInputs) -> None:
+    full, at_once = decide_entry(inputs), decide_at_once(inputs)
+    assert at_once == (msgspec.structs.replace(full, checks=()) if full.execute else full)
 
 
 @quick

@@ -13,7 +13,8 @@ from signalbox.domain.configuration import OrderStyle
 from signalbox.domain.eligibility import judge
 from signalbox.domain.instruments import Instrument, InstrumentStatus, TradableSymbols
 from signalbox.domain.listings import Eligibility, EligibilityReason, EligibilityVerdict, UpcomingListing
-from signalbox.domain.risk.checks import CheckVerdict, min_notional, quote_asset, symbol_allowed, tradable
+from signalbox.domain.risk.checks import CheckVerdict
+from signalbox.domain.risk.entry_rules import min_notional, quote_asset, symbol_allowed, tradable
 
 OPENING = examples.NOW + timedelta(minutes=1)
 BEFORE, AFTER = examples.NOW, OPENING + timedelta(seconds=1)

@@ -5,12 +5,14 @@ from msgspec import Struct
 from signalbox.domain.configuration import effective_mode
 from signalbox.domain.errors import InvariantError
 from signalbox.domain.orders import Mode
-from signalbox.domain.risk.checks import ENTRY_CHECKS, CheckKind, CheckVerdict, EntryInputs, RiskCheck, SkipCode
+from signalbox.domain.risk.checks import CheckKind, CheckVerdict, EntryInputs, RiskCheck, SkipCode
+from signalbox.domain.risk.entry_rules import all_agree, described
 from signalbox.domain.signals import DetectionSource
 
 
 class EntryVerdict(Struct, frozen=True, kw_only=True):
-    """What to do with a listing. `blocked_limit` names the guardrail when one stopped an otherwise good entry."""
+    """What to do with a listing. `blocked_limit` names the guardrail when one stopped an otherwise good entry.
+    Without `checks` nobody has described them yet, see `decide_at_once`."""
 
     execute: bool
     reason: str
@@ -24,23 +26,23 @@ def entry_mode(signal_source: DetectionSource, mode: Mode) -> Mode:
     return Mode.SIMULATION if signal_source is DetectionSource.TEST_INJECTION else mode
 
 
+def decide_at_once(inputs: EntryInputs) -> EntryVerdict:
+    """What `decide_entry` concludes, but without the checks of an entry that is executed: an order waits for it.
+    `decisions.explained` adds them, from the same inputs, when it is out. Errors as in `decide_entry`."""
+    _refuse_unallowed_mode(inputs)
+    return _execute(inputs, ()) if all_agree(inputs) else decide_entry(inputs)
+
+
 def decide_entry(inputs: EntryInputs) -> EntryVerdict:
     """Run every check and conclude: eligibility first, then the guardrails, in the order of ENTRY_CHECKS.
 
     Raises InvariantError when the inputs say live although one of the keys to live is missing.
     """
-    allowed = entry_mode(inputs.signal.detection_source, effective_mode(inputs.configuration, inputs.settings))
-    if inputs.mode is Mode.LIVE and allowed is not Mode.LIVE:
-        raise InvariantError(f"{inputs.signal.symbol}: live was asked for without both keys to it")
-    checks = tuple(check(inputs) for check in ENTRY_CHECKS)
+    _refuse_unallowed_mode(inputs)
+    checks = described(inputs)
     failed = [check for check in checks if check.verdict is CheckVerdict.FAILED]
     if not failed:
-        signal = inputs.signal
-        return EntryVerdict(
-            execute=True,
-            reason=f"{signal.symbol} seen by {signal.detection_source}; all checks agreed",
-            checks=checks,
-        )
+        return _execute(inputs, checks)
     first = next((check for check in failed if check.kind is CheckKind.ELIGIBILITY), failed[0])
     return EntryVerdict(
         execute=False,
@@ -49,3 +51,15 @@ def decide_entry(inputs: EntryInputs) -> EntryVerdict:
         skip_code=first.code,
         blocked_limit=first.name if first.kind is CheckKind.LIMIT else None,
     )
+
+
+def _execute(inputs: EntryInputs, checks: tuple[RiskCheck, ...]) -> EntryVerdict:
+    signal = inputs.signal
+    reason = f"{signal.symbol} seen by {signal.detection_source}; all checks agreed"
+    return EntryVerdict(execute=True, reason=reason, checks=checks)
+
+
+def _refuse_unallowed_mode(inputs: EntryInputs) -> None:
+    allowed = entry_mode(inputs.signal.detection_source, effective_mode(inputs.configuration, inputs.settings))
+    if inputs.mode is Mode.LIVE and allowed is not Mode.LIVE:
+        raise InvariantError(f"{inputs.signal.symbol}: live was asked for without both keys to it")

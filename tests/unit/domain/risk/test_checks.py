@@ -10,7 +10,8 @@ from tests.unit.domain.examples import NOW, configuration, entry_inputs, instrum
 from signalbox.domain.configuration import OrderStyle
 from signalbox.domain.instruments import InstrumentStatus
 from signalbox.domain.orders import Mode
-from signalbox.domain.risk.checks import ENTRY_CHECKS, CheckKind, CheckVerdict, EntryInputs, RiskCheck, SkipCode
+from signalbox.domain.risk.checks import CheckKind, CheckVerdict, EntryInputs, RiskCheck, SkipCode
+from signalbox.domain.risk.entry_rules import ENTRY_CHECKS
 
 CENT = Decimal("0.01")
 LIMITS = {

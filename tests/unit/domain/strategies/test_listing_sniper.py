@@ -9,7 +9,8 @@ from tests.unit.domain.examples import configuration, entry_inputs, instrument, 
 
 from signalbox.domain.errors import InvariantError
 from signalbox.domain.orders import Mode
-from signalbox.domain.risk.checks import ENTRY_CHECKS, CheckVerdict, SkipCode
+from signalbox.domain.risk.checks import CheckVerdict, SkipCode
+from signalbox.domain.risk.entry_rules import ENTRY_CHECKS
 from signalbox.domain.signals import DetectionSource
 from signalbox.domain.strategies.listing_sniper import decide_entry, entry_mode
 
