@@ -167,7 +167,7 @@ class TradingAccount:
         settlement = Settlement(self.desk, ledger, orders, market, clock=clock, journal=journal)
         self.dispatcher = Dispatcher(self.desk, ledger, orders, settlement, clock=clock, journal=journal)
         self.entries = Entries(self.desk, ledger, self.dispatcher, settlement, market, clock=clock, journal=journal)
-        self.exits = Exits(self.desk, self.dispatcher, settlement, market, clock=clock, journal=journal)
+        self.exits = Exits(self.desk, ledger, self.dispatcher, settlement, venues, clock=clock, journal=journal)
         self._credentials = CredentialGate(self.desk, ledger, venues, clock=clock, journal=journal)
         self._recovery = Recovery(
             self.desk, ledger, settlement, clock=clock, journal=journal, on_settled=self._watch_positions

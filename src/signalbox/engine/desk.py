@@ -31,8 +31,8 @@ from signalbox.domain.risk.capacity import Capacity, Reservation
 from signalbox.domain.risk.checks import EntryInputs
 from signalbox.domain.runs import Run
 from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting, signal_from
-from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, exit_quantity
-from signalbox.domain.strategies.listing_sniper import EntryVerdict, decide_entry, entry_mode
+from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict
+from signalbox.domain.strategies.listing_sniper import EntryVerdict, decide_at_once, entry_mode
 
 
 class DeskRules(Struct, frozen=True, kw_only=True):
@@ -117,7 +117,7 @@ class Desk:
             instrument=instrument,
             reference_price=price if price is not None else signal.price,
         )
-        verdict = decide_entry(inputs)
+        verdict = decide_at_once(inputs)
         decision = self._entry_decision(inputs, verdict)
         stages = StageTimes(
             exchange_event_at=signal.exchange_event_at,
@@ -157,12 +157,9 @@ class Desk:
             signal=order.signal_id,
         )
 
-    def on_exit(self, inputs: ExitInputs, verdict: ExitVerdict, instrument: Instrument) -> Intent | None:
-        """The intent that sells a position by a rule; None when what is held is less than one lot."""
+    def on_exit(self, inputs: ExitInputs, verdict: ExitVerdict, shape: OrderShape) -> Intent:
+        """The intent that sells a position, or a part of it, by a rule."""
         position = inputs.position
-        quantity = exit_quantity(position, instrument)
-        if quantity <= 0:
-            return None
         decision = Decision(
             id=DecisionId(self._ids.new_id()),
             account_id=self.rules.account.id,
@@ -187,12 +184,14 @@ class Desk:
             symbol=position.symbol,
             side=Side.SELL,
             purpose=Purpose.EXIT,
-            order_type=OrderType.MARKET,
+            order_type=shape.order_type,
+            time_in_force=shape.time_in_force,
             mode=position.mode,
             created_at=inputs.now,
             run_id=decision.run_id,
             position_id=position.id,
-            quantity=quantity,
+            quantity=shape.quantity,
+            limit_price=shape.limit_price,
             reduce_only=True,
         )
         return Intent(decision=decision, fence=self.rules.fence, order=order, stages=StageTimes(decided_at=inputs.now))

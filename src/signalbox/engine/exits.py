@@ -1,27 +1,61 @@
-"""Exits: watches every open position against its plan and sells when a rule fires. Runs with or without a bot run."""
+"""Exits: watches every open position against its plan and sells when a rule fires. Runs with or without a bot run.
+
+Each attempt to sell is a decision of its own, made on the price of that moment. So nothing is sold by a rule that does
+not hold any more, and nothing is sent while an earlier attempt is unsettled: the dispatcher returns only when the venue
+has said how it ended.
+"""
 
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from decimal import Decimal
+from datetime import timedelta
 
-from signalbox.domain.backoff import backoff
-from signalbox.domain.decisions import IntentResult
-from signalbox.domain.errors import VenueRefused, VenueUnavailable
+from msgspec import structs
+
+from signalbox.domain.decisions import Intent, IntentResult
+from signalbox.domain.errors import LedgerUnavailable
 from signalbox.domain.ids import PositionId
-from signalbox.domain.ports import Clock, EventSink, MarketData
-from signalbox.domain.positions import ExitRule, Position
-from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, decide_exit
-from signalbox.engine.asking import asked
+from signalbox.domain.instruments import Instrument
+from signalbox.domain.money import ZERO
+from signalbox.domain.orders import RefusalKind
+from signalbox.domain.ports import Clock, EventSink, Ledger
+from signalbox.domain.positions import Position
+from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, decide_exit, exit_shape
 from signalbox.engine.desk import Desk
 from signalbox.engine.dispatch import Dispatcher
+from signalbox.engine.exit_report import ExitReport
+from signalbox.engine.free_balance import free_balance
+from signalbox.engine.parts import AccountVenues
+from signalbox.engine.prices import LivePrice
+from signalbox.engine.sale import SaleStyle
 from signalbox.engine.settlement import Settlement
 
-POLL_S = 0.5
-"""How often the best bid of a held symbol is asked for, up to three positions; slower with more (rate limits)."""
+LOOK_S = 0.5
+"""How often a position is looked at when nothing is heard: a freeze may have been lifted."""
 
-PRICE_LIMIT_S = 3.0
-"""A price that takes longer is not waited for: the time limit must work without prices."""
+PEAK_INTERVAL_S = 1.0
+"""How often at most a trailing stop's highest bid is stored."""
+
+LEDGER_PATIENCE_S = 1.0
+"""An exit that the ledger has not confirmed by then is told to an operator."""
+
+_NS = 1_000_000_000
+
+
+class _Watch:
+    """One position under watch. `wake` ends a wait; `not_before_ns` is when the next attempt may go out; `peak` the
+    highest bid since the entry, `peak_wanted` asks to store it now."""
+
+    def __init__(self, position: Position, report: ExitReport) -> None:
+        self.position_id = position.id
+        self.symbol = position.symbol
+        self.report = report
+        self.style = SaleStyle()
+        self.wake = asyncio.Event()
+        self.peak = position.highest_bid
+        self.peak_stored = position.highest_bid
+        self.peak_wanted = asyncio.Event()
+        self.not_before_ns = 0
 
 
 class Exits:
@@ -30,22 +64,24 @@ class Exits:
     def __init__(
         self,
         desk: Desk,
+        ledger: Ledger,
         dispatcher: Dispatcher,
         settlement: Settlement,
-        market: MarketData,
+        venues: AccountVenues,
         *,
         clock: Clock,
         journal: EventSink,
     ) -> None:
         self._desk = desk
+        self._ledger = ledger
         self._dispatcher = dispatcher
         self._settlement = settlement
-        self._market = market
+        self._venues = venues
         self._clock = clock
         self._journal = journal
         self._everything = False
         self._chosen: set[PositionId] = set()
-        self._wake = asyncio.Event()
+        self._watches: dict[PositionId, _Watch] = {}
 
     def flatten(self) -> None:
         """Sell everything now, whatever the plans say, and whatever appears until `stop_flattening`."""
@@ -63,84 +99,173 @@ class Exits:
 
     async def watch(self, position_id: PositionId) -> None:
         """Follow one position until it is closed."""
-        retries = backoff()
-        while position_id in self._desk.positions:
-            wake = self._wake  # looked at before the verdict: what is asked for meanwhile must not be slept through
-            inputs = await self._inputs(position_id)
-            pause = POLL_S * max(1.0, len(self._desk.positions) / 3)
-            verdict = self._verdict(inputs)
-            if verdict is not None and not self._desk.freeze:
-                if await self._sell(inputs, verdict):
-                    retries = backoff()
-                    continue
-                pause = next(retries)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await wake.wait()
+        position = self._desk.positions.get(position_id)
+        if position is None:
+            return
+        label = self._desk.rules.account.label
+        watch = _Watch(position, ExitReport(position, label, self._journal))
+        price = LivePrice(
+            position.symbol,
+            self._venues.market,
+            clock=self._clock,
+            journal=self._journal,
+            on_change=watch.wake.set,
+            positions=lambda: len(self._desk.positions),
+        )
+        self._watches[position_id] = watch
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                helpers = [tasks.create_task(price.follow()), tasks.create_task(self._store_peaks(watch, price))]
+                await self._until_closed(watch, price)
+                for helper in helpers:
+                    helper.cancel()
+        finally:
+            del self._watches[position_id]
+        watch.report.closed()
         self._chosen.discard(position_id)
 
     def _wake_up(self) -> None:
-        self._wake.set()
-        self._wake = asyncio.Event()
-
-    async def _inputs(self, position_id: PositionId) -> ExitInputs:
-        position = self._desk.positions[position_id]
-        bid = None if self._flattening(position_id) else await self._bid(position.symbol)
-        return ExitInputs(position=position, now=self._clock.now(), bid=bid)
+        """A wish of an operator waits for no pause."""
+        for watch in self._watches.values():
+            if self._flattening(watch.position_id):
+                watch.not_before_ns = 0
+                watch.wake.set()
 
     def _flattening(self, position_id: PositionId) -> bool:
         return self._everything or position_id in self._chosen
 
-    def _verdict(self, inputs: ExitInputs) -> ExitVerdict | None:
-        if self._flattening(inputs.position.id):
-            return ExitVerdict(rule=ExitRule.FLATTEN, reason="flatten: asked to close everything", checks=())
-        return decide_exit(inputs)
+    async def _until_closed(self, watch: _Watch, price: LivePrice) -> None:
+        while watch.position_id in self._desk.positions:
+            rules = watch.style.rules(await self._settlement.instrument(watch.symbol))
+            watch.wake.clear()  # before the prices are read: what comes in meanwhile must not be slept through
+            position = self._desk.positions.get(watch.position_id)
+            if position is None:
+                return
+            inputs = self._inputs(watch, price, position, rules)
+            verdict = decide_exit(inputs)
+            if verdict is None:
+                watch.report.not_due(inputs)
+            elif self._desk.freeze:
+                pass
+            elif verdict.quantity == ZERO:
+                await self._too_little(watch, inputs, verdict)
+            elif self._clock.monotonic_ns() >= watch.not_before_ns:
+                pause_s = await self._sell(watch, inputs, verdict, rules)
+                watch.not_before_ns = self._clock.monotonic_ns() + round(pause_s * _NS)
+                if not pause_s:
+                    continue
+            await self._wait(watch, position)
 
-    async def _sell(self, inputs: ExitInputs, verdict: ExitVerdict) -> bool:
-        """Sell by a rule; True when something was sold. A failure is told, and tried again later by the watch."""
-        position = inputs.position
-        instrument = await self._settlement.instrument(position.symbol)
-        intent = self._desk.on_exit(inputs, verdict, instrument)
-        if intent is None or intent.order is None:
-            lot, held = str(instrument.lot_size), str(position.quantity)
-            self._journal.health("exits", "degraded", symbol=position.symbol, held=held, lot_size=lot)
-            return False
-        result = await self._dispatcher.make_durable(intent)
-        if result is not IntentResult.INSERTED:
-            self._failed(intent.order.id, position, f"the ledger said {result or 'nothing'}")
-            return False
+    def _inputs(self, watch: _Watch, price: LivePrice, position: Position, rules: Instrument) -> ExitInputs:
+        if position.exit_plan.trailing_stop is not None:
+            seen = [bid for bid in (watch.peak, position.highest_bid, price.highest) if bid is not None]
+            watch.peak = max(seen, default=None)
+            position = structs.replace(position, highest_bid=watch.peak)
+        return ExitInputs(
+            position=position,
+            now=self._clock.now(),
+            bid=price.bid,
+            instrument=rules,
+            free=watch.style.free,
+            flatten=self._flattening(position.id),
+            discount=watch.style.discount,
+        )
+
+    async def _wait(self, watch: _Watch, position: Position) -> None:
+        """Until something is heard, the time limit or the end of a pause is there, at most LOOK_S."""
+        wait_s = LOOK_S
+        limit_s = position.exit_plan.time_limit_s
+        if limit_s is not None:
+            left = position.opened_at + timedelta(seconds=float(limit_s)) - self._clock.now()
+            wait_s = min(wait_s, left.total_seconds()) if left > timedelta(0) else wait_s
+        pause_s = (watch.not_before_ns - self._clock.monotonic_ns()) / _NS
+        wait_s = min(wait_s, pause_s) if pause_s > 0 else wait_s
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await watch.wake.wait()
+
+    async def _sell(self, watch: _Watch, inputs: ExitInputs, verdict: ExitVerdict, rules: Instrument) -> float:
+        """Sell by a rule. The pause before the next attempt, in seconds; 0: look again at once."""
+        style, report = watch.style, watch.report
+        shape = exit_shape(inputs, verdict)
+        if shape is None:
+            pause_s = style.next_pause_s()
+            report.refused(verdict, "there is no bid to price a limit sale with", pause_s)
+            return pause_s
+        intent = self._desk.on_exit(inputs, verdict, shape)
+        watch.peak_wanted.set()
+        result = await self._make_durable(watch, intent, verdict)
+        if intent.order is None or result is not IntentResult.INSERTED:
+            pause_s = style.at_once() if result is None else style.next_pause_s()
+            report.refused(verdict, f"the ledger said {result or 'nothing'}", pause_s)
+            return pause_s
         attempt = await self._dispatcher.attempt(intent.order, intent.stages)
         if attempt.filled:
-            self._tell(position, verdict)
-            return True
-        self._failed(intent.order.id, position, attempt.refusal.message if attempt.refusal else "nothing was sold")
-        return False
+            style.sold()
+            report.sold(verdict)
+            return 0.0
+        pause_s = style.after(attempt, rules)
+        refusal = attempt.refusal
+        if refusal is not None and refusal.kind is RefusalKind.BALANCE:
+            pause_s = await self._look_into_the_wallet(watch, inputs, pause_s)
+        reason = f"{refusal.code} {refusal.message}" if refusal else "nothing was sold"
+        report.refused(verdict, reason, pause_s, order_id=intent.order.id)
+        return pause_s
 
-    def _tell(self, position: Position, verdict: ExitVerdict) -> None:
-        self._journal.event(
-            "info",
-            "trading",
-            f"sold {position.symbol}: {verdict.reason}",
-            position_id=str(position.id),
-            rule=verdict.rule,
+    async def _make_durable(self, watch: _Watch, intent: Intent, verdict: ExitVerdict) -> IntentResult | None:
+        """None: the ledger was away, and is back. Meanwhile somebody is told."""
+        message = "the ledger has not confirmed the order, so nothing may be sent"
+        waiting = asyncio.get_running_loop().call_later(
+            LEDGER_PATIENCE_S, watch.report.refused, verdict, message, LEDGER_PATIENCE_S
         )
-
-    def _failed(self, order_id: object, position: Position, reason: str) -> None:
-        self._journal.event(
-            "error",
-            "trading",
-            f"the exit of {position.symbol} did not go through and will be tried again: {reason}",
-            position_id=str(position.id),
-            order_id=str(order_id),
-        )
-
-    async def _bid(self, symbol: str) -> Decimal | None:
         try:
-            ticker = await asked(
-                self._market.book_ticker(symbol), what=f"the price of {symbol}", within_s=PRICE_LIMIT_S
-            )
-        except (VenueUnavailable, VenueRefused) as error:
-            self._journal.health("prices", "degraded", symbol=symbol, reason=str(error))
-            return None
-        self._journal.health("prices", "running")
-        return ticker.bid
+            return await self._dispatcher.make_durable(intent)
+        finally:
+            waiting.cancel()
+
+    async def _look_into_the_wallet(self, watch: _Watch, inputs: ExitInputs, pause_s: float) -> float:
+        """The venue says that we hold less: ask how much it is, and sell that."""
+        position, rules = inputs.position, inputs.instrument
+        venue = self._venues.orders.get(position.mode)
+        if venue is None or rules is None:
+            return pause_s
+        free = await free_balance(venue, rules.base, self._journal)
+        if free is None:
+            return pause_s
+        watch.style.free = free
+        if free >= position.quantity:  # the wallet contradicts the refusal: coins just bought may not be free yet
+            watch.report.wallet_agrees()
+            return pause_s
+        watch.report.wallet_differs(position, rules.base, free)
+        return watch.style.at_once()
+
+    async def _too_little(self, watch: _Watch, inputs: ExitInputs, verdict: ExitVerdict) -> None:
+        """A rule says sell, but the venue does not take so little: told once, and looked at again with each price.
+        What a wallet held is not believed for ever."""
+        watch.report.dust(verdict, inputs)
+        free, position = watch.style.free, inputs.position
+        if free is None or free >= position.quantity or self._clock.monotonic_ns() < watch.not_before_ns:
+            return
+        pause_s = await self._look_into_the_wallet(watch, inputs, watch.style.next_pause_s())
+        watch.not_before_ns = self._clock.monotonic_ns() + round((pause_s or watch.style.next_pause_s()) * _NS)
+
+    async def _store_peaks(self, watch: _Watch, price: LivePrice) -> None:
+        """Keep a trailing stop's highest bid in the ledger: at most once a second, at once with an exit's decision. A
+        ledger that is away gets it later."""
+        while True:
+            watch.peak_wanted.clear()
+            position = self._desk.positions.get(watch.position_id)
+            if position is None or position.exit_plan.trailing_stop is None:
+                await watch.peak_wanted.wait()
+                continue
+            seen = [bid for bid in (watch.peak, price.highest) if bid is not None]
+            peak = max(seen, default=None)
+            if peak is not None and (watch.peak_stored is None or peak > watch.peak_stored):
+                try:
+                    await self._ledger.record_highest_bid(watch.position_id, peak)
+                    watch.peak_stored = peak
+                except LedgerUnavailable as error:
+                    self._journal.health("ledger", "error", waiting_for="a highest bid", reason=str(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PEAK_INTERVAL_S):
+                    await watch.peak_wanted.wait()

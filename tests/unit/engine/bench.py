@@ -6,7 +6,16 @@ from uuid import UUID
 
 from tests.unit.domain import examples
 from tests.unit.engine.fake_ledger import FakeLedger, OrderRow
-from tests.unit.engine.fakes import START, CountingIds, FakeMarket, FakeVenue, ManualClock, MemoryJournal, modes_of
+from tests.unit.engine.fakes import (
+    START,
+    CountingIds,
+    FakeFeed,
+    FakeMarket,
+    FakeVenue,
+    ManualClock,
+    MemoryJournal,
+    modes_of,
+)
 
 from signalbox.domain.configuration import Account, BotConfiguration, OrderStyle, Venue
 from signalbox.domain.decisions import Intent
@@ -20,6 +29,7 @@ from signalbox.engine.desk import Desk, DeskRules
 from signalbox.engine.dispatch import Dispatcher
 from signalbox.engine.entries import Entries
 from signalbox.engine.exits import Exits
+from signalbox.engine.parts import AccountVenues
 from signalbox.engine.settlement import Settlement
 
 ACCOUNT = Account(id=examples.ACCOUNT, venue=Venue.MEXC, label="main")
@@ -58,8 +68,15 @@ class Bench:
             clock=self.clock,
             journal=self.journal,
         )
+        parts = AccountVenues(market=self.market, feed=FakeFeed(self.clock), orders=venues)
         self.exits = Exits(
-            self.desk, self.dispatcher, self.settlement, self.market, clock=self.clock, journal=self.journal
+            self.desk,
+            self.ledger,
+            self.dispatcher,
+            self.settlement,
+            parts,
+            clock=self.clock,
+            journal=self.journal,
         )
 
     def decide(self, configuration: BotConfiguration, symbol: str = "NEWUSDT", price: Decimal | None = None) -> Intent:

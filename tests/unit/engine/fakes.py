@@ -25,6 +25,7 @@ from signalbox.domain.orders import (
     Mode,
     Order,
     OrderEvidence,
+    Purpose,
     RefusalKind,
     Rejected,
     Side,
@@ -186,11 +187,15 @@ class FakeVenue:
         self.tradable_error: Exception | None = None
         self.warmed: list[datetime] = []
         self.warm_error: Exception | None = None
+        self.trip = timedelta(0)
+        self.pace: Callable[[Purpose, int], float] | None = None
         self.cancel_hangs = False
         self.closed = False
         self.moved: dict[str, Decimal] = {}
         """Wallet without our orders, where it is not 10,000 USDT."""
         self.foreign: list[VenueOrder] = []
+        self.unlisted: set[str] = set()
+        """Trade ids of executions that the order's totals count and no list shows."""
         self.balances_error: Exception | None = None
         self.orders_error: Exception | None = None
         self.watchers: list[Callable[[AccountUpdate], None]] = []
@@ -298,7 +303,24 @@ class FakeVenue:
         await asyncio.sleep(0.005)
         if self.fills_error is not None:
             raise self.fills_error
-        return self._book[order.client_order_id].fills
+        fills = self._book[order.client_order_id].fills
+        return [fill for fill in fills if fill.exchange_trade_id not in self.unlisted]
+
+    def executes_more(self, symbol: str, quantity: str, price: Decimal = PRICE, *, number: int = 0) -> Fill:
+        """One of our orders (the first in this market, or the one with this number) is executed further, also when it
+        had ended; returns the execution."""
+        booked = [b for b in self._book.values() if b.order.symbol == symbol][number]
+        name = f"{booked.exchange_order_id}-{len(booked.fills)}"
+        fill = self._fill(booked.order, name, Decimal(quantity), price, self._clock.now())
+        booked.fills.append(fill)
+        before = booked.evidence
+        booked.evidence = OrderEvidence(
+            state=EvidenceState.FILLED,
+            exchange_order_id=booked.exchange_order_id,
+            executed_quantity=before.executed_quantity + fill.quantity,
+            executed_quote=before.executed_quote + fill.quote_quantity,
+        )
+        return fill
 
     async def cancel(self, order: Order) -> None:
         if self.cancel_hangs:
@@ -369,6 +391,15 @@ class FakeVenue:
             raise self.warm_error
         await asyncio.sleep(0)
 
+    async def round_trip(self) -> timedelta:
+        await asyncio.sleep(0)
+        if self.warm_error is not None:
+            raise self.warm_error
+        return self.trip
+
+    def order_wait_s(self, purpose: Purpose, orders: int = 1) -> float:
+        return self.pace(purpose, orders) if self.pace is not None else 0.0
+
     async def close(self) -> None:
         self.closed = True
 
@@ -399,6 +430,8 @@ class FakeMarket:
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self.prices: dict[str, Decimal | None] = {}
+        self.listeners: dict[str, list[Callable[[BookTicker], None]]] = defaultdict(list)
+        self.asked: list[tuple[datetime, str]] = []
         self.known: dict[str, Instrument] = {}
         self.unknown: set[str] = set()
         self.error: Exception | None = None
@@ -427,14 +460,32 @@ class FakeMarket:
         return self.known.get(symbol) or examples.instrument(symbol, taker_rate=FEE)
 
     async def book_ticker(self, symbol: str) -> BookTicker:
+        self.asked.append((self._clock.now(), symbol))
         await self._enter()
+        return self._ticker(symbol)
+
+    async def watch_ticker(self, symbol: str, on_ticker: Callable[[BookTicker], None]) -> None:
+        self.listeners[symbol].append(on_ticker)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.listeners[symbol].remove(on_ticker)
+
+    def push(self, symbol: str, price: Decimal | None) -> None:
+        """The stream tells a new price; whoever asks hears it too."""
+        self.prices[symbol] = price
+        for on_ticker in list(self.listeners[symbol]):
+            on_ticker(self._ticker(symbol))
+
+    def _ticker(self, symbol: str) -> BookTicker:
         price = self.prices.get(symbol, PRICE)
+        size = None if price is None else Decimal(1000)
         return BookTicker(
             symbol=symbol,
             bid=price,
-            bid_quantity=Decimal(1000),
+            bid_quantity=size,
             ask=price,
-            ask_quantity=Decimal(1000),
+            ask_quantity=size,
             received_at=self._clock.now(),
         )
 

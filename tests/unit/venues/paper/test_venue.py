@@ -1,6 +1,6 @@
 """Simulation mode: filled on the live book, never on a wish, and never sent anywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -66,6 +66,9 @@ class FakeMarket:
         return self.instrument_now if symbol == "ABCUSDT" else None
 
     async def book_ticker(self, symbol: str) -> BookTicker:
+        raise NotImplementedError(symbol)
+
+    async def watch_ticker(self, symbol: str, on_ticker: Callable[[BookTicker], None]) -> None:
         raise NotImplementedError(symbol)
 
     async def order_book(self, symbol: str, depth: int, *, poll: bool = False) -> OrderBook:
