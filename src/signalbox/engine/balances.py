@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from signalbox.domain.configuration import Account
 from signalbox.domain.errors import VenueRefused, VenueUnavailable
-from signalbox.domain.money import ZERO, total
+from signalbox.domain.money import ZERO, plain, total
 from signalbox.domain.orders import Mode, Side
 from signalbox.domain.ports import EventSink, Ledger, MarketData, OrderVenue
 from signalbox.domain.reconciliation import Difference, DifferenceKind, Flows, WalletLine
@@ -84,7 +84,7 @@ class Wallet:
         return lines, differences
 
     def _tell_movement(self, asset: str, movement: Decimal, line: WalletLine) -> Difference:
-        told = f"the wallet moved by {movement:+f} {asset} that no order of ours explains"
+        told = f"the wallet moved by {plain(movement)} {asset} that no order of ours explains"
         self._journal.event(
             "info", "trading", told, account=self._account.label, asset=asset, total=str(line.balance.total)
         )
@@ -93,7 +93,7 @@ class Wallet:
             subject=asset,
             message=told,
             settled=True,
-            details={"movement": f"{movement:f}"},
+            details={"movement": plain(movement)},
         )
 
     def _fit(self, line: WalletLine) -> bool:
@@ -105,7 +105,9 @@ class Wallet:
         subject = f"{self._account.label} {asset}"
         if fits:
             self._journal.resolve(
-                "position_mismatch", subject, f"the wallet holds {line.balance.total:f}, enough for {line.booked:f}"
+                "position_mismatch",
+                subject,
+                f"the wallet holds {plain(line.balance.total)}, enough for {plain(line.booked)}",
             )
         else:
             self._journal.alert(
@@ -156,7 +158,7 @@ def _mismatch(line: WalletLine) -> Difference:
     return Difference(
         kind=DifferenceKind.POSITION_MISMATCH,
         subject=asset,
-        message=f"our positions hold {line.booked:f} {asset}, the wallet only {line.balance.total:f}",
+        message=f"our positions hold {plain(line.booked)} {asset}, the wallet only {plain(line.balance.total)}",
         settled=False,
-        details={"booked": f"{line.booked:f}", "wallet": f"{line.balance.total:f}"},
+        details={"booked": plain(line.booked), "wallet": plain(line.balance.total)},
     )

@@ -9,7 +9,7 @@ from signalbox.domain.errors import VenueRefused, VenueUnavailable
 from signalbox.domain.explained_fills import is_explained
 from signalbox.domain.ids import DecisionId, PositionId
 from signalbox.domain.instruments import Instrument
-from signalbox.domain.money import ZERO, product, total
+from signalbox.domain.money import ZERO, plain, product, total
 from signalbox.domain.orders import EvidenceState, Fill, Mode, OrderEvidence, OrderStatus, Purpose
 from signalbox.domain.ports import Clock, EventSink, Ledger, OrderVenue
 from signalbox.domain.position_folds import refolded
@@ -68,7 +68,7 @@ class LateFills:
         if evidence.executed_quantity > closed.executed_quantity:
             return await self._book(closed, evidence)
         if evidence.executed_quantity < closed.executed_quantity:
-            told = f"executed {closed.executed_quantity} in our books, {evidence.executed_quantity} at the venue"
+            told = f"executed {plain(closed.executed_quantity)} in our books, {plain(evidence.executed_quantity)} at the venue"
             return _found(closed, DifferenceKind.LESS_EXECUTED, told)
         return await self._compare_equal(closed, evidence)
 
@@ -99,7 +99,7 @@ class LateFills:
             return await self._book_real_ones(closed, evidence)
         noise = product(evidence.executed_quote, QUOTE_NOISE)
         if abs(evidence.executed_quote - closed.executed_quote) > noise:
-            told = f"moved {closed.executed_quote} in our books, {evidence.executed_quote} at the venue"
+            told = f"moved {plain(closed.executed_quote)} in our books, {plain(evidence.executed_quote)} at the venue"
             return _found(closed, DifferenceKind.QUOTE_DIFFERS, told)
         return None
 
@@ -109,7 +109,9 @@ class LateFills:
             closed.order, evidence, instrument, known=closed.fills, revision=closed.revision + 1
         )
         await self._revise(closed, evidence, tuple(fills), instrument)
-        told = f"executed {closed.executed_quantity} in our books, {evidence.executed_quantity} at the venue"
+        told = (
+            f"executed {plain(closed.executed_quantity)} in our books, {plain(evidence.executed_quantity)} at the venue"
+        )
         self._tell(closed, f"{told}: booked as revision {closed.revision + 1}", evidence)
         kind = DifferenceKind.LATE_FILL if closed.status is OrderStatus.FILLED else DifferenceKind.LATE_ORDER
         return _found(closed, kind, told, settled=True)

@@ -17,6 +17,7 @@ from signalbox.domain.backoff import backoff
 from signalbox.domain.configuration import Account, live_allowed
 from signalbox.domain.errors import CredentialsRefused, LedgerUnavailable, VenueRefused, VenueUnavailable
 from signalbox.domain.ids import OrderId
+from signalbox.domain.money import plain
 from signalbox.domain.orders import Mode
 from signalbox.domain.ports import Clock, EventSink, Ledger, OpenOrder, OrderVenue
 from signalbox.domain.reconciliation import ClosedOrder, Difference, DifferenceKind, Reconciliation, WalletLine
@@ -280,7 +281,7 @@ class Reconciler:
     def _tell_external(self, order: VenueOrder) -> Difference:
         told = (
             f"{order.symbol}: {order.kind} {order.side} order {order.exchange_order_id} is not ours"
-            f" ({order.status}, {order.evidence.executed_quantity:f} of {order.quantity:f} executed)"
+            f" ({order.status}, {plain(order.evidence.executed_quantity)} of {plain(order.quantity)} executed)"
         )
         self._journal.alert(
             "external_order",

@@ -312,6 +312,7 @@ class FakeLedger(FakeListingRecords, FakeReconciliationRecords):
             self.db.orders[intent.blocked.id] = OrderRow(
                 order=intent.blocked, status=OrderStatus.REJECTED, code="SAFETY_CONSTRAINT", reason=intent.blocked_limit
             )
+            self.db.trade_log.append(intent.blocked.id)
         if intent.reservation is not None and order is not None:
             self.db.reservations[decision.id] = HeldRow(reservation=intent.reservation, mode=order.mode)
         return IntentResult.INSERTED
@@ -428,7 +429,7 @@ class FakeLedger(FakeListingRecords, FakeReconciliationRecords):
     def _move(self, row: OrderRow, new: OrderStatus) -> None:
         check_order_transition(row.status, new)
         row.status = new
-        if new in {OrderStatus.FILLED, OrderStatus.REJECTED}:
+        if new in FINAL:
             row.unknown = False
             self.db.trade_log.append(row.order.id)
 
