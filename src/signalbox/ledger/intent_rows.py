@@ -1,6 +1,7 @@
 """Intents as the arguments of the hot-path statements.
 
-One row type per table; the order of its fields is the order of the arguments. Enum members are strings already.
+One row type per table; the order of its fields is the order of the arguments. Enum members are strings already. What
+the order path waits for is the journal's document (`intent_documents`); everything else is made after the send.
 """
 
 from datetime import datetime
@@ -12,10 +13,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from signalbox.domain.decisions import Intent
+from signalbox.domain.decisions import Intent, explained
 from signalbox.domain.orders import Mode, Order, OrderStatus, StageTimes
 from signalbox.domain.risk.capacity import Reservation
 from signalbox.domain.signals import LISTING_SOURCES, ListingSignal
+from signalbox.ledger.intent_documents import intent_document
 
 BLOCKED_CODE = "SAFETY_CONSTRAINT"
 
@@ -124,20 +126,14 @@ _NO_ORDER = (None,) * len(OrderRow.__struct_fields__)
 _NO_RESERVATION = (None,) * len(ReservationRow.__struct_fields__)
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-_decode = msgspec.json.Decoder(Intent).decode
 
 
 def journal_arguments(intent: Intent) -> tuple[Any, ...]:
     """The arguments of the journal statement."""
     decision = intent.decision
     purpose = intent.order.purpose if intent.order is not None else None
-    document = _encode(intent).decode()
-    return (intent.fence, purpose, decision.id, decision.account_id, decision.cause.listing_signal_id, document)
-
-
-def intent_from(document: str) -> Intent:
-    """An intent as the journal kept it."""
-    return _decode(document)
+    listing = decision.cause.listing_signal_id
+    return (intent.fence, purpose, decision.id, decision.account_id, listing, intent_document(intent))
 
 
 def spread_arguments(intent: Intent) -> tuple[Any, ...]:
@@ -172,7 +168,7 @@ def follow_up_arguments(follow_up: tuple[Order, int]) -> tuple[Any, ...]:
 
 
 def _decision_row(intent: Intent) -> DecisionRow:
-    decision, cause = intent.decision, intent.decision.cause
+    decision, cause = explained(intent.decision), intent.decision.cause
     return DecisionRow(
         id=decision.id,
         account_id=decision.account_id,

@@ -15,7 +15,8 @@ from signalbox.domain.decisions import Intent
 from signalbox.domain.errors import ConflictError, InvariantError, LedgerUnavailable
 from signalbox.domain.ids import AccountId, DecisionId, SignalId
 from signalbox.ledger.database import Database
-from signalbox.ledger.intent_rows import intent_from, spread_arguments
+from signalbox.ledger.intent_documents import intent_from
+from signalbox.ledger.intent_rows import spread_arguments
 from signalbox.ledger.intent_statements import SPREAD
 
 SOON_S = 0.01

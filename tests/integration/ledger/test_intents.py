@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from signalbox.domain.risk.checks import SkipCode
 from signalbox.ledger.connecting import fixed_url
 from signalbox.ledger.engine_ledger import EngineLedger
 from signalbox.ledger.hot_connection import HotConnection
-from signalbox.ledger.intent_rows import intent_from
+from signalbox.ledger.intent_documents import intent_from
 from signalbox.ledger.writer import IntentCommitter
 
 
@@ -85,6 +86,17 @@ async def test_an_intent_is_durable_as_one_row_and_spread_in_one_transaction(
         " UNION SELECT xmin::text FROM trade_orders UNION SELECT xmin::text FROM reservations"
     )
     assert len(rows) == 1
+
+
+async def test_checks_that_nobody_had_described_yet_are_stored_as_they_were(
+    ledger: EngineLedger, sql: Connection
+) -> None:
+    intent = entry("ALPHAUSDT")
+    described = list(msgspec.to_builtins(intent.decision.checks))
+    await ledger.commit(structs.replace(intent, decision=structs.replace(intent.decision, checks=())))
+    await spread(ledger)
+    stored = await sql.fetchval("SELECT risk_checks::text FROM strategy_decisions")
+    assert msgspec.json.decode(stored) == described
 
 
 async def test_a_journaled_intent_that_its_tables_refuse_stays_in_the_journal(
