@@ -207,6 +207,17 @@ async def test_f24_a_listing_during_a_broken_connection_is_seen_after_it(venue: 
         await venue.events.until(lambda: venue.events.status("feed.websocket") == "running")
 
 
+async def test_f30_after_a_reconnect_the_price_list_is_read_at_once(venue: ConnectedVenue) -> None:
+    """A listing that opened while the stream was away need not wait for the next poll, nor for a push of its own."""
+    async with watching(venue, SLOW) as watch:
+        await venue.events.until(lambda: venue.events.status("feed.ticker_diff") == "running")
+        venue.fault("push_missing", target="spot@public.miniTickers", times=None)
+        venue.simulator.hub.disconnect()
+        await venue.events.until(lambda: venue.events.status("feed.websocket") == "degraded")
+        venue.listing("GAPUSDT", announced=False)
+        await watch.until(lambda: watch.of("GAPUSDT", TICKER))
+
+
 async def test_f25_a_subscribed_but_silent_stream_is_given_up(start_venue: StartVenue) -> None:
     venue = await start_venue(SimulatorOptions(switches=Switches(mini_tickers_every_ms=60_000)))
     limits = StreamLimits(push_idle_s=0.3, ping_s=0.1)

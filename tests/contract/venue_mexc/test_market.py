@@ -58,7 +58,7 @@ async def test_m12_a_throttle_is_kept_for_all_reads(venue: ConnectedVenue) -> No
     with pytest.raises(VenueThrottled) as first:
         await venue.public.order_book("ABCUSDT", 5)
     assert first.value.retry_after_s == 20
-    with pytest.raises(VenueThrottled, match="our own request budget"):
+    with pytest.raises(VenueThrottled, match="the venue asked for silence"):
         await venue.public.instrument("ABCUSDT")
 
 

@@ -15,6 +15,7 @@ from signalbox.simulators.mexc.options import ListingOptions, updated_switches
 from signalbox.simulators.mexc.server import SimulatedMexc
 from signalbox.venues.mexc.client import MexcPublic, open_orders
 from signalbox.venues.mexc.endpoints import MexcEndpoints
+from signalbox.venues.mexc.limits import MexcLimits
 from signalbox.venues.mexc.orders import MexcOrders
 from signalbox.venues.mexc.ws import StreamLimits
 
@@ -26,6 +27,7 @@ class ConnectedVenue:
         self.simulator = simulator
         self.clock = SystemClock()
         self.events = RecordedEvents()
+        self.limits = MexcLimits(self.clock, self.events)
         self.endpoints = MexcEndpoints(
             rest_url=simulator.rest_url, ws_url=simulator.ws_url, calendar_url=simulator.calendar_url
         )
@@ -33,9 +35,21 @@ class ConnectedVenue:
         self._more: list[MexcOrders | MexcPublic] = [self.public]
         self.orders = self.account()
 
+    @property
+    def address(self) -> str:
+        """The REST address as reports name it."""
+        return self.endpoints.rest_url.removeprefix("http://")
+
     def public_client(self, limits: StreamLimits | None = None) -> MexcPublic:
         """A further public client; the caller closes it."""
-        return MexcPublic(self.endpoints, clock=self.clock, events=self.events, jitter=no_jitter, stream_limits=limits)
+        return MexcPublic(
+            self.endpoints,
+            clock=self.clock,
+            events=self.events,
+            jitter=no_jitter,
+            limits=self.limits,
+            stream_limits=limits,
+        )
 
     def account(self, *, timeout_s: float = 2.0, **credentials: str) -> MexcOrders:
         """The first account's OrderVenue, with other credentials if given."""
@@ -49,6 +63,8 @@ class ConnectedVenue:
             clock=self.clock,
             events=self.events,
             jitter=no_jitter,
+            limits=self.limits,
+            label="main",
             timeout_s=timeout_s,
         )
         self._more.append(orders)

@@ -72,6 +72,7 @@ class MexcFeed:
             self._knowledge, calendar, offset=offset, clock=clock, events=events, quote_assets=quotes
         )
         self._detection.on_opened = self._announcements.tell
+        self._prices_wanted = asyncio.Event()
 
     async def known_symbols(self) -> frozenset[str]:
         """Every market that trades or traded: not new. Markets that are announced but closed are left out, because
@@ -128,6 +129,7 @@ class MexcFeed:
             on_measured=announcements.changed.set,
         )
         wanted = announcements.wanted
+        self._stream.on_open = self._prices_wanted.set  # what was listed while it was away is on the price list
         async with asyncio.TaskGroup() as sources:
             sources.create_task(watch.run())
             sources.create_task(self._stream.run(self._detection.push))
@@ -137,7 +139,9 @@ class MexcFeed:
                 )
             )
             prices = SourceHealth("feed.ticker_diff", self._events, self._clock)
-            sources.create_task(self._poll(self._read_prices, prices, self._ticker_interval(intervals)))
+            sources.create_task(
+                self._poll(self._read_prices, prices, self._ticker_interval(intervals), wanted=self._prices_wanted)
+            )
             sources.create_task(self._poll(self._read_rules, rules, _RULES_INTERVAL_S, wanted=wanted[EXCHANGE_INFO]))
             sources.create_task(announcements.follow(self._report, ahead))
 

@@ -23,6 +23,10 @@ from signalbox.venues.mexc.outage import OutageWatch
 LEFT_FREE: Final = {Purpose.ENTRY: 4, Purpose.EXIT: 2}
 """Orders per second that entries leave to exits and cancels, and that exits leave to cancels."""
 
+WEIGHT_WINDOW_S: Final = 10.5
+"""The venue counts over ten seconds when a request arrives, we when it leaves: what is longer on its way than the one
+ten seconds later must not make a window of the venue's fuller than one of ours."""
+
 COMPONENT: Final = "venue.mexc.budget"
 REPORT_EVERY_S: Final = 10.0
 _NS: Final = 1_000_000_000
@@ -117,7 +121,7 @@ class AddressLimits:
     def __init__(self, name: str, clock: Clock, events: EventSink, *, weight: int, quiet: bool = False) -> None:
         told = None if quiet else events
         self.name = name
-        self.weights = WeightBudget(clock, limit=weight, reserve=0 if quiet else 80)
+        self.weights = WeightBudget(clock, limit=weight, window_s=WEIGHT_WINDOW_S, reserve=0 if quiet else 80)
         self.brake = Brake(name, clock, told)
         self.outage = OutageWatch(name, clock, told)
         self._clock = clock
@@ -169,7 +173,7 @@ class AddressLimits:
 
     def _account(self, label: str) -> AccountLimits:
         clock = self._clock
-        reads = WeightBudget(clock, limit=ACCOUNT_WEIGHT_PER_10_S.value)
+        reads = WeightBudget(clock, limit=ACCOUNT_WEIGHT_PER_10_S.value, window_s=WEIGHT_WINDOW_S)
         orders = WeightBudget(clock, limit=ORDERS_PER_SECOND.value, window_s=1.0, reserve=0)
         brake = Brake(f"{self.name} orders of {label}", clock, self._events)
         return AccountLimits(

@@ -248,7 +248,9 @@ class MexcOrders:
         for _ in range(_PINGS):
             self._reads.lane.spend(1)
             request = self._orders.request("GET", "/api/v3/ping")
-            response = await self._orders.pool.request(request, timeout_s=_PING_TIMEOUT_S)
+            response = await self._orders.pool.request(
+                request, timeout_s=_PING_TIMEOUT_S, admit=self._orders.lane.admit
+            )
             took_ns = response.received_ns - response.sent_ns
             best_ns = took_ns if best_ns is None else min(best_ns, took_ns)
         return timedelta(microseconds=(best_ns or 0) / 1000)

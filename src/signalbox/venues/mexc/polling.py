@@ -21,7 +21,7 @@ async def poll(
     wanted: asyncio.Event | None = None,
 ) -> None:
     """Read until cancelled, earlier when `wanted` is set; after a failure wait 1, 2, 4 … 30 s, or as long as the venue
-    asks."""
+    asks. Nobody's wish cuts short what the venue asked for."""
     backoff = Backoff(jitter)
     wanted = wanted or asyncio.Event()
     while True:
@@ -31,7 +31,11 @@ async def poll(
             await read()
         except (VenueUnavailable, VenueRefused) as error:
             health.bad(str(error))
-            await asyncio.sleep(max(interval_s, pause_after(error, backoff)))
+            pause_s = max(interval_s, pause_after(error, backoff))
+            if isinstance(error, VenueThrottled):
+                await asyncio.sleep(pause_s)
+            else:
+                await wait(wanted, pause_s)
             continue
         backoff.reset()
         health.good()

@@ -199,7 +199,7 @@ class MarketStream:
     ) -> None:
         self._url = url
         self._address = address
-        self._on_open = on_open
+        self.on_open = on_open
         self._channels = tuple(channels)
         self._clock = clock
         self._backoff = Backoff(jitter)
@@ -235,8 +235,8 @@ class MarketStream:
                 transport.send(WSMsgType.TEXT, subscription(channel, number))
             await self._subscribed(transport, wanted)
             self._health.good()
-            if self._on_open is not None:
-                self._on_open()
+            if self.on_open is not None:
+                self.on_open()
             return await keep_alive(transport, listener, self._clock, self._limits)
         finally:
             transport.disconnect(graceful=False)

@@ -6,7 +6,7 @@ from tests.venue_examples import ManualClock, RecordedEvents
 from signalbox.domain.errors import VenueThrottled
 from signalbox.domain.orders import Purpose
 from signalbox.venues.http import HttpResponse, parse_target
-from signalbox.venues.mexc.limits import LEFT_FREE, AddressLimits, Lane, MexcLimits
+from signalbox.venues.mexc.limits import LEFT_FREE, WEIGHT_WINDOW_S, AddressLimits, Lane, MexcLimits
 
 TARGET = parse_target("https://api.example/base")
 
@@ -46,9 +46,9 @@ def test_one_address_has_one_budget_and_an_account_one_pace() -> None:
     assert bench.address.account("main") is bench.main
     bench.main.reads.spend(150)
     bench.address.reads.spend(70)
-    assert bench.address.reads.wait_s(1, poll=True) == 10
+    assert bench.address.reads.wait_s(1, poll=True) == WEIGHT_WINDOW_S
     assert bench.other.reads.wait_s(80, poll=False) == 0
-    assert bench.other.reads.wait_s(81, poll=False) == 10
+    assert bench.other.reads.wait_s(81, poll=False) == WEIGHT_WINDOW_S
     assert bench.main.orders.wait_s(1, poll=True) == 0, "an order may take the address's reserve"
 
 

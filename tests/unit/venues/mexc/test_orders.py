@@ -18,6 +18,7 @@ from signalbox.domain.orders import (
     Accepted,
     Mode,
     OrderType,
+    Purpose,
     RefusalKind,
     Rejected,
     Side,
@@ -28,6 +29,7 @@ from signalbox.domain.orders import (
 from signalbox.engine.clock import SystemClock
 from signalbox.venues.mexc.client import open_orders
 from signalbox.venues.mexc.endpoints import MexcEndpoints
+from signalbox.venues.mexc.limits import LEFT_FREE
 from signalbox.venues.mexc.orders import MexcOrders
 from signalbox.venues.mexc.sign import Signer
 
@@ -238,10 +240,11 @@ async def test_an_unreachable_venue_means_surely_not_sent(start: Start) -> None:
 
 
 async def test_the_orders_per_second_are_never_exceeded_and_cancels_keep_a_reserve(start: Start) -> None:
-    orders, venue = await start(*[ACK] * 10, answer(b"{}"))
-    outcomes = [await orders.submit(example_order(), StageTimes()) for _ in range(11)]
-    assert all(isinstance(outcome, Accepted) for outcome in outcomes[:10])
-    last = outcomes[10]
+    most = 12 - LEFT_FREE[Purpose.ENTRY]
+    orders, venue = await start(*[ACK] * most, answer(b"{}"))
+    outcomes = [await orders.submit(example_order(), StageTimes()) for _ in range(most + 1)]
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes[:most])
+    last = outcomes[most]
     assert isinstance(last, Rejected)
     assert (last.code, last.kind) == ("NOT_SENT", RefusalKind.THROTTLED)
     assert last.retry_after_s is not None
