@@ -114,6 +114,7 @@ class Answer(Struct, kw_only=True):
     seen_after: timedelta = timedelta(0)
     kind: RefusalKind = RefusalKind.TERMINAL
     price_cap: Decimal | None = None
+    least_notional: Decimal | None = None
     retry_after_s: float | None = None
     sent: bool = True
     before: Callable[[], Awaitable[object]] | None = None
@@ -226,6 +227,7 @@ class FakeVenue:
             kind=answer.kind,
             response={},
             price_cap=answer.price_cap,
+            least_notional=answer.least_notional,
             retry_after_s=answer.retry_after_s,
             sent=answer.sent,
         )
