@@ -11,7 +11,8 @@ from signalbox.cli.options import AccountText, JsonFlag, Limit, SinceText, Symbo
 from signalbox.cli.output import local_time, print_json, stdout
 from signalbox.cli.session import ask
 from signalbox.cli.tables import Column, decimals, table, times
-from signalbox.control import listing_boards, listings
+from signalbox.cli.upcoming_screen import upcoming_screen
+from signalbox.control import listing_boards, listings, upcoming
 from signalbox.control.context import Control
 from signalbox.control.listing_stories import listing_story
 from signalbox.domain.signals import ListingSource
@@ -70,6 +71,23 @@ def list_(
             empty="No listing matches. A run has to be active to see new ones: 'signalbox run status'.",
         )
     )
+
+
+@app.command("upcoming")
+def upcoming_(
+    account: AccountText = None,
+    ended: Annotated[bool, typer.Option("--ended", help="What opened or was cancelled instead.")] = False,
+    limit: Limit = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """Announced listings with their countdown, and whether each could be traded."""
+    board, screen = ask(lambda control: upcoming.upcoming(control, account=account, ended=ended, limit=limit))
+    if as_json:
+        print_json(board)
+        return
+    out = stdout()
+    out.print(screen)
+    out.print(upcoming_screen(board, ended=ended))
 
 
 @app.command()

@@ -23,6 +23,7 @@ READS = (
     ("config", "list"),
     ("run", "status"),
     ("listings",),
+    ("listings", "upcoming"),
     ("signals",),
     ("trades",),
     ("positions",),

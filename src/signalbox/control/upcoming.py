@@ -1,0 +1,30 @@
+"""Listings that are announced, with the verdict on each, and the clock by which they open."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from signalbox.control.context import Control
+from signalbox.domain.configuration import Venue
+from signalbox.ledger.queries import listing_schedule as queries
+from signalbox.ledger.queries.listing_schedule import ClockRow, ScheduledRow
+
+
+class UpcomingBoard(Struct, frozen=True, kw_only=True):
+    """What is to come. `venue_now` is the venue's time by the last measurement, ours when there is none."""
+
+    listings: list[ScheduledRow]
+    clock: ClockRow | None
+    now: datetime
+    venue_now: datetime
+
+
+async def upcoming(
+    control: Control, *, account: str | None = None, ended: bool = False, limit: int = 50
+) -> UpcomingBoard:
+    """The announced listings, earliest first; with `ended` those that opened or were cancelled, latest first."""
+    async with control.sessions.read() as session:
+        listings = await queries.scheduled(session, account=account, ended=ended, limit=limit)
+        clock = await queries.newest_clock(session, Venue.MEXC)
+    now = control.clock.now()
+    return UpcomingBoard(listings=listings, clock=clock, now=now, venue_now=now + clock.offset if clock else now)
