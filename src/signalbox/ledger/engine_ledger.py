@@ -95,7 +95,10 @@ class EngineLedger(
         except asyncio.CancelledError:  # nobody knows whether it was committed
             self._journal.spread_soon(decision_id)
             raise
+        finally:
+            self._journal.commit_is_over(decision_id)
         if result is IntentResult.INSERTED:
+            self._journal.certain(decision_id)
             self._journal.spread_soon(decision_id)
         else:
             self._journal.drop(decision_id)
@@ -111,6 +114,8 @@ class EngineLedger(
         row = await self._database.fetchrow(_LOOKUP, decision_id)
         if row is None:
             self._journal.drop(decision_id)
+        else:
+            self._journal.certain(decision_id)
         return row is not None
 
     async def follow_up(self, order: Order, fence: int) -> IntentResult:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from signalbox.domain.decisions import Intent
+from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.errors import ConflictError, InvariantError, LedgerUnavailable
 from signalbox.domain.ids import AccountId, DecisionId, SignalId
 from signalbox.ledger.database import Database
@@ -31,15 +31,31 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._held: dict[UUID, Intent] = {}
+        self._committing: dict[UUID, asyncio.Event] = {}
+        self._uncertain: set[UUID] = set()
         self._turns: dict[UUID, asyncio.Lock] = {}
         self._soon: set[asyncio.Task[None]] = set()
 
     def hold(self, intent: Intent) -> None:
         """Remember an intent before it is committed: afterwards nobody may know whether it was."""
-        self._held[intent.decision.id] = intent
+        decision_id = intent.decision.id
+        self._held[decision_id] = intent
+        self._committing[decision_id] = asyncio.Event()
+        self._uncertain.add(decision_id)
+
+    def commit_is_over(self, decision_id: DecisionId) -> None:
+        """Nobody waits for its commit any more, whether or not its outcome is known."""
+        over = self._committing.pop(decision_id, None)
+        if over is not None:
+            over.set()
+
+    def certain(self, decision_id: DecisionId) -> None:
+        """The intent was surely committed: once the journal does not have it any more, its tables do."""
+        self._uncertain.discard(decision_id)
 
     def drop(self, decision_id: DecisionId) -> None:
         """The intent is surely not in the journal."""
+        self._uncertain.discard(decision_id)
         self._held.pop(decision_id, None)
 
     def spread_soon(self, decision_id: DecisionId) -> None:
@@ -55,14 +71,17 @@ class Journal:
             return
         async with self._turns.setdefault(decision_id, asyncio.Lock()):
             intent = self._held.get(decision_id)
-            if intent is not None:
-                await self._move(intent)
-                self._held.pop(decision_id, None)
+            if intent is not None and (await self._move(intent) or decision_id not in self._uncertain):
+                self.drop(decision_id)
         self._turns.pop(decision_id, None)
 
     async def spread_signal(self, signal_id: SignalId) -> None:
-        """Have the intents of a listing in their tables. Errors as in `spread`."""
+        """Have the intents of a listing in their tables, also one that is just being committed. Errors as in
+        `spread`."""
         for intent in [held for held in self._held.values() if held.decision.cause.listing_signal_id == signal_id]:
+            committing = self._committing.get(intent.decision.id)
+            if committing is not None:
+                await committing.wait()
             await self.spread(intent.decision.id)
 
     async def spread_account(self, account_id: AccountId) -> None:
@@ -95,8 +114,10 @@ class Journal:
         except InvariantError as error:
             _log.error("intent %s cannot be spread over its tables: %s", decision_id, error)
 
-    async def _move(self, intent: Intent) -> None:
+    async def _move(self, intent: Intent) -> bool:
+        """False when the journal does not have it: it was moved before, or is not committed yet."""
         try:
-            await self._database.fetch(SPREAD, *spread_arguments(intent))
+            rows = await self._database.fetch(SPREAD, *spread_arguments(intent))
         except ConflictError as error:
             raise InvariantError(f"intent {intent.decision.id} contradicts what is stored: {error}") from error
+        return bool(rows[0][0] == IntentResult.INSERTED)
