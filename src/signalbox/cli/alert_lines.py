@@ -1,6 +1,7 @@
 """Open alerts in the head of a screen: red when somebody must act now, yellow when somebody should look."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.text import Text
 
@@ -11,6 +12,10 @@ from signalbox.ledger.queries.alerts import AlertRow
 HEAD_MAX = 4
 
 _STYLES = {Severity.CRITICAL: BAD, Severity.WARNING: WARN, Severity.INFO: FAINT}
+
+
+RED: Final = frozenset({"order_blocked"})
+"""Kinds that are red whatever their severity: an order that a guardrail blocked must not be overlooked."""
 
 
 def severity_cell(alert: AlertRow) -> Text:
@@ -40,5 +45,5 @@ def _line(alert: AlertRow) -> Text:
     often = f" ({alert.count} times)" if alert.count > 1 else ""
     return Text(
         f" {alert.severity.value.upper()} {alert.kind} {alert.subject}: {alert.message}{often} [alerts ack {alert.id}]",
-        style=_STYLES[alert.severity],
+        style=BAD if alert.kind in RED else _STYLES[alert.severity],
     )

@@ -22,6 +22,8 @@ TICK_S = 1.0
 START_PATIENCE_S = 30.0
 """How long a run waits for its account's books to agree with the venue's."""
 
+LEDGER_AWAY = "ledger_away"
+
 STOP_PATIENCE_S = 3.0
 """How long a run that another engine left stopping waits for its account to open, so that it can be flattened."""
 
@@ -35,6 +37,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._system_turn = asyncio.Lock()
         self._started_at = parts.clock.now()
+        self._away = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then shut down in order. Raises only what nobody can continue from."""
@@ -91,6 +94,10 @@ class Engine:
                 delays = backoff()
                 pause = TICK_S
                 self._journal.health("ledger", "running")
+                self._ledger_is_back()
+            except LedgerUnavailable as error:
+                self._ledger_is_away(str(error))
+                pause = next(delays)
             except SignalboxError as error:  # also what the ledger refuses: it must not stop the other accounts
                 self._journal.health("ledger", "error", reason=str(error))
                 pause = next(delays)
@@ -98,6 +105,17 @@ class Engine:
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
             self._wake.clear()
+
+    def _ledger_is_away(self, reason: str) -> None:
+        self._journal.health("ledger", "error", reason=reason)
+        if not self._away:
+            self._away = True
+            text = f"the ledger is away, so no order is sent: {reason}"
+            self._journal.alert(LEDGER_AWAY, "ledger", text, severity="critical")
+
+    def _ledger_is_back(self) -> None:
+        self._away = False
+        self._journal.resolve(LEDGER_AWAY, "ledger", "the ledger answers again")
 
     async def _tick(self) -> None:
         await self._apply_system_state()

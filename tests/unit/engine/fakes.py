@@ -90,6 +90,7 @@ class MemoryJournal:
     def alert(self, kind: str, subject: str, message: str, *, severity: str = "warning", **details: Any) -> None:
         self.alerts[kind, subject] = (severity, message)
         self.raised.append((kind, subject))
+        self.events.append((severity, message, {"alert": kind, **details}))  # an alert is an event as well
 
     def resolve(self, kind: str, subject: str, reason: str) -> None:
         self.alerts.pop((kind, subject), None)
