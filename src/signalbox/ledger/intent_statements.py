@@ -1,9 +1,9 @@
 """The hot path's SQL. Each statement is one transaction by itself: one round trip, one commit.
 
-They pass the last gate first. It locks the account's ownership row FOR SHARE: a new owner that raises the fence
-number, and an operator who throws the kill switch, take the same rows FOR UPDATE and so wait for what is being
-committed; whatever comes after them sees what they committed. `kill_switch_now()` is asked in a step of its own, after
-the lock was granted, and looks with a snapshot of its own.
+They pass the last gate first. It locks the account's ownership row FOR SHARE, and reads the fence number and the kill
+switch in the row as it is when the lock was granted. A new owner that raises the number, and an operator who throws
+the switch, change that row and so wait for what is being committed; whatever comes after them sees what they
+committed.
 
 An intent whose order waits to be sent becomes durable as one row of `intent_journal`, which costs half of what its five
 rows cost; `SPREAD` moves it into the tables while the order is on its way. A refused intent leaves nothing behind, not
@@ -46,10 +46,7 @@ _FIRST = len(AskRow.__struct_fields__) + 1
 def _gate(account_id: str) -> str:
     return f"""
 owned AS MATERIALIZED (
-    SELECT fence FROM account_ownership WHERE account_id = {account_id} FOR SHARE
-),
-switch AS MATERIALIZED (
-    SELECT fence, CASE WHEN {_GATE} IS NOT NULL THEN kill_switch_now() END AS kill_switch FROM owned
+    SELECT fence, kill_switch FROM account_ownership WHERE account_id = {account_id} FOR SHARE
 ),
 gate AS MATERIALIZED (
     SELECT
@@ -59,7 +56,7 @@ gate AS MATERIALIZED (
             WHEN {_GATE} = 'exit' AND kill_switch = 'freeze' THEN 'kill_switch'
             ELSE 'inserted'
         END AS result
-    FROM (VALUES (1)) AS always (one) LEFT JOIN switch ON true
+    FROM (VALUES (1)) AS always (one) LEFT JOIN owned ON true
 )"""  # noqa: S608 - placeholders only
 
 

@@ -32,6 +32,7 @@ DECIDED = (
     "UPDATE positions SET symbol = 'other'",
     "UPDATE settings SET max_trade_usdt = 2, max_position_usdt = 2",
     "UPDATE account_ownership SET fence = fence",
+    "UPDATE account_ownership SET fence = fence - 1, kill_switch = 'block'",
     "UPDATE chain_heads SET sequence = 5",
     "UPDATE listing_records SET symbol = 'other'",
 )

@@ -14,8 +14,12 @@ from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.ids import PositionId
 from signalbox.ledger.connecting import fixed_url
 from signalbox.ledger.engine_ledger import EngineLedger
+from signalbox.ledger.ownership import _TAKE
 from signalbox.ledger.queries.status import lift_kill_switch, throw_kill_switch
 from signalbox.ledger.sessions import Sessions
+
+SECOND = UUID(int=8)
+_SWITCHES = "SELECT array_agg(DISTINCT kill_switch) FROM account_ownership"
 
 
 async def throw(url: str, mode: str) -> None:
@@ -113,6 +117,37 @@ async def test_g2_an_intent_that_waited_for_the_switch_sees_it(
         assert await committing is IntentResult.KILL_SWITCH
     finally:
         await operator.close()
+
+
+async def test_g2_an_account_that_is_taken_while_the_switch_is_thrown_has_it_on(
+    sql: Connection, world_url: str
+) -> None:
+    """Whoever comes first, nobody waits for ever and no row says that the switch is off."""
+    await sql.execute("INSERT INTO accounts (id, venue, label) SELECT $1, 'mexc', 'second'", SECOND)
+    newcomer = await asyncpg.connect(world_url)
+    try:
+        async with newcomer.transaction():
+            await newcomer.execute(_TAKE, SECOND, "newcomer")
+            throwing = asyncio.create_task(throw(world_url, "block"))
+            await someone_waits_for_a_lock(sql)
+        await throwing
+        assert await sql.fetchval(_SWITCHES) == ["block"]
+        await newcomer.execute(_TAKE, SECOND, "newcomer")
+        await sql.execute("INSERT INTO accounts (id, venue, label) SELECT $1, 'mexc', 'third'", UUID(int=9))
+        await newcomer.execute(_TAKE, UUID(int=9), "newcomer")
+        assert await sql.fetchval(_SWITCHES) == ["block"]
+        await lift(world_url)
+        assert await sql.fetchval(_SWITCHES) == ["off"]
+    finally:
+        await newcomer.close()
+
+
+async def test_g2_a_change_of_mode_reaches_the_gate(ledger: EngineLedger, sql: Connection, world_url: str) -> None:
+    position = await open_position(sql)
+    await throw(world_url, "freeze")
+    await throw(world_url, "block")
+    assert await ledger.commit(entry("ALPHAUSDT")) is IntentResult.KILL_SWITCH
+    assert await ledger.commit(exit_of(position, "HELDUSDT")) is IntentResult.INSERTED
 
 
 async def test_an_intent_that_waited_for_a_new_owner_is_fenced_out(

@@ -53,10 +53,9 @@ async def status_row(session: ReadSession) -> StatusRow:
 async def throw_kill_switch(session: WriteSession, *, mode: str, reason: str, by: str, at: datetime) -> None:
     """Switch on, or change how it is on. `mode`: block, cancel, flatten or freeze.
 
-    Intents that are being committed hold their account's row; taking all of these rows first waits for them, so that
-    after this commit no intent follows that did not see the switch.
+    A trigger copies it into the row that every intent locks. Intents that are being committed hold that row, so this
+    waits for them, and after its commit no intent follows that did not see the switch.
     """
-    await session.execute("SELECT FROM account_ownership ORDER BY account_id FOR UPDATE")
     await session.execute(
         """
         UPDATE system_status SET

@@ -51,7 +51,13 @@ account_ownership = Table(
     Column("fence", BigInteger, nullable=False, comment="Rises with every new owner; a stale owner cannot write"),
     required("holder"),
     moment("acquired_at", now=True),
+    required(
+        "kill_switch",
+        "off",
+        comment="Copy of system_status, made in the same transaction; the last gate reads it under the row's lock",
+    ),
     rule("fence_positive", "fence > 0"),
+    one_of("kill_switch", "off", "block", "cancel", "flatten", "freeze"),
 )
 
 bot_configurations = Table(
