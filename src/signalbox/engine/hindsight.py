@@ -12,7 +12,7 @@ from itertools import count
 
 from msgspec import Struct
 
-from signalbox.domain.errors import SignalboxError, VenueRefused, VenueUnavailable
+from signalbox.domain.errors import VenueRefused, VenueUnavailable
 from signalbox.domain.ids import AccountId, SignalId
 from signalbox.domain.instruments import Instrument, InstrumentStatus
 from signalbox.domain.listing_records import (
@@ -124,12 +124,15 @@ class Hindsight:
                     await self._look_at_bid(subject, look)
                 elif look.number == subject.turn and subject.read_at is None:
                     await self._look_at_book(subject, look)
-            except SignalboxError as error:  # the ledger refuses it: this look is lost, the others are not
-                symbol = subject.unfinished.symbol
-                self._journal.event("error", "system", f"a look back at {symbol} was lost: {error}", symbol=symbol)
-            subject.looks -= 1
-            if subject.looks == 0:
-                del self._subjects[look.listing_id]
+            except Exception as error:  # noqa: BLE001 - this look is lost, the others and the trading are not
+                symbol, reason = subject.unfinished.symbol, f"{type(error).__name__}: {error}"
+                self._journal.event(
+                    "error", "system", f"a look back at {symbol} was lost", symbol=symbol, reason=reason
+                )
+            finally:
+                subject.looks -= 1
+                if subject.looks == 0:
+                    del self._subjects[look.listing_id]
 
     async def _next(self) -> _Look:
         while True:

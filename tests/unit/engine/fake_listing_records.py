@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from signalbox.domain.configuration import Venue
+from signalbox.domain.decisions import explained
 from signalbox.domain.ids import AccountId, SignalId, listing_signal_id
 from signalbox.domain.listing_records import (
     MARKS_MIN,
@@ -146,7 +147,7 @@ class FakeListingRecords:
                 continue
             failed = [
                 check.name
-                for check in decision.checks
+                for check in explained(decision).checks
                 if check.verdict is CheckVerdict.FAILED and check.kind is CheckKind.LIMIT
             ]
             return ListingFacts(

@@ -515,6 +515,7 @@ class FakeFeed:
         self.hangs = False
         self.ahead = timedelta(0)
         self.on_schedule: Callable[[], None] = nothing_to_do
+        self.known = frozenset({"OLDUSDT"})
         self.listings: dict[str, UpcomingListing] = {}
         self.markets: dict[str, Instrument] = {}
         self.heard = frozenset({"calendar", "exchange_info"})
@@ -526,7 +527,7 @@ class FakeFeed:
             await asyncio.Event().wait()
         if self.error is not None:
             raise self.error
-        return frozenset({"OLDUSDT"})
+        return self.known
 
     async def run(
         self,
