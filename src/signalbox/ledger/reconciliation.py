@@ -99,7 +99,7 @@ ON CONFLICT (account_id, asset) DO UPDATE SET
 
 _SAVE_RECONCILIATION = """
 INSERT INTO reconciliations (account_id, started_at, finished_at, orders_checked, differences, agreed)
-VALUES ($1, $2, greatest($3, $2), $4, $5, $6)
+VALUES ($1, $2::timestamptz, greatest($3::timestamptz, $2::timestamptz), $4, $5, $6)
 ON CONFLICT (account_id, started_at) DO NOTHING
 """
 

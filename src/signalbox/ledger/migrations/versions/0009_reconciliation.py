@@ -94,7 +94,7 @@ UP = (
     CREATE TRIGGER only_replaced BEFORE UPDATE ON fills
         FOR EACH ROW
         WHEN (
-            OLD.replaced_at IS NOT NULL OR NEW.replaced_at IS NULL OR OLD.exchange_trade_id NOT LIKE '%:rest%'
+            OLD.replaced_at IS NOT NULL OR NEW.replaced_at IS NULL OR OLD.exchange_trade_id NOT LIKE '%\\:rest%'
             OR ROW (OLD.id, OLD.account_id, OLD.order_id, OLD.symbol, OLD.side, OLD.exchange_trade_id, OLD.price,
                     OLD.quantity, OLD.quote_quantity, OLD.fee, OLD.fee_asset, OLD.is_maker, OLD.filled_at,
                     OLD.recorded_at)
