@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -240,7 +240,11 @@ async def test_a_fault_in_one_look_costs_that_look_only() -> None:
 async def test_a_fault_in_the_record_keeping_is_told_and_it_begins_anew() -> None:
     async with keeping() as desk:
         working = desk.feed.monotonic_ns_at
-        desk.feed.monotonic_ns_at = lambda _: 1 // 0  # type: ignore[method-assign]  # a feed with a bug
+
+        def broken(venue_instant: datetime) -> int:
+            raise ZeroDivisionError(venue_instant)
+
+        desk.feed.monotonic_ns_at = broken  # type: ignore[method-assign]  # a feed with a bug
         desk.see(CALENDAR, listing_time=desk.clock.now())
         await asyncio.sleep(10)
         assert desk.journal.told("keeping the record of listings failed")
