@@ -81,6 +81,16 @@ class ListingSignal(Struct, frozen=True, kw_only=True):
     price: Decimal | None = None
 
 
+class DecidedListing(Struct, frozen=True, kw_only=True):
+    """A listing that an account decided on before: it is not new, unless it was put off to another time and nothing
+    was bought. `bought` is also true while that is not settled yet."""
+
+    symbol: str
+    listed_at: datetime
+    detected_at: datetime
+    bought: bool
+
+
 _CONFIDENCE = {
     DetectionSource.CALENDAR: Confidence.HIGH,
     DetectionSource.WEBSOCKET: Confidence.HIGH,

@@ -7,21 +7,26 @@ from typing import Any
 
 from msgspec import structs
 
-from signalbox.domain.configuration import BotConfiguration, OrderStyle
+from signalbox.domain.configuration import BotConfiguration, begins_with_limit
 from signalbox.domain.decisions import Intent
-from signalbox.domain.errors import LedgerUnavailable, VenueRefused, VenueUnavailable
+from signalbox.domain.errors import LedgerUnavailable
 from signalbox.domain.ids import AccountId, PositionId
 from signalbox.domain.ports import FeedIntervals
-from signalbox.domain.signals import ListingSignal, Sighting
-from signalbox.engine.asking import asked
+from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting
 from signalbox.engine.desk import Desk
 from signalbox.engine.entries import Entries
 from signalbox.engine.intake import Intake
 from signalbox.engine.listing_watch import ListingWatch
+from signalbox.engine.openings import DECIDE_AHEAD, Opening, Openings, report_ahead
 from signalbox.engine.parts import AccountVenues, EngineParts
+from signalbox.engine.pricing import Pricing
+from signalbox.engine.upcoming import Upcoming
+from signalbox.engine.venue_clock import VenueClock
+from signalbox.engine.warm_up import WarmParts, WarmUp
 
 TEST_LISTING_WINDOW = timedelta(seconds=10)
 SEEN_BEFORE = timedelta(days=1)
+_AHEAD_NS = (DECIDE_AHEAD + timedelta(milliseconds=50)) // timedelta(microseconds=1) * 1000
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
@@ -50,8 +55,25 @@ class Sniping:
         self._known: frozenset[str] = frozenset()
         self._spawn = spawn
         self._on_held = on_held
+        self._openings = Openings(venues.feed, parts.clock)
+        self._upcoming = Upcoming(desk, parts.ledger, venues, clock=parts.clock, journal=parts.journal)
+        self._venue_clock = VenueClock(
+            desk.rules.account.venue, venues.feed, parts.ledger, clock=parts.clock, journal=parts.journal
+        )
+        self._pricing = Pricing(desk, venues.market, clock=parts.clock, journal=parts.journal)
+        self._warm_up = WarmUp(
+            self._openings,
+            WarmParts(
+                desk=desk,
+                ledger=parts.ledger,
+                orders=venues.orders,
+                clock=parts.clock,
+                journal=parts.journal,
+                keep_hot=self._keep_hot,
+            ),
+        )
         self._intake: Intake | None = None
-        self._feed: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
         self._entering: set[asyncio.Task[None]] = set()
 
     async def prepare(self, account_id: AccountId, configuration: BotConfiguration) -> None:
@@ -60,7 +82,8 @@ class Sniping:
         since = self._parts.clock.now() - SEEN_BEFORE
         self._intake = Intake(
             freshness=timedelta(seconds=float(configuration.parameters.freshness_s)),
-            decided=await self._parts.ledger.decided_symbols(account_id, since),
+            decided=await self._parts.ledger.decided_listings(account_id, since),
+            by_our_clock=self._openings.by_our_clock,
             on_signal=lambda signal, sighting: self._on_signal(signal, sighting, configuration),
             on_evidence=self._on_evidence,
         )
@@ -76,13 +99,24 @@ class Sniping:
             calendar_s=float(configuration.parameters.calendar_interval_s),
             ticker_s=float(configuration.parameters.ticker_interval_s),
         )
-        self._feed = self._spawn(self._venues.feed.run(self._intake.on_sighting, intervals=intervals))
+        feed = self._venues.feed.run(
+            self._intake.on_sighting,
+            intervals=intervals,
+            ahead=report_ahead(configuration.parameters),
+            on_schedule=self._on_schedule,
+        )
+        self._watching = [
+            self._spawn(feed),
+            self._spawn(self._warm_up.follow(configuration)),
+            self._spawn(self._upcoming.follow(configuration)),
+            self._spawn(self._venue_clock.follow(configuration)),
+        ]
 
     def end(self) -> None:
         """Stop watching. Entries under way go on: their orders must be followed to their end."""
-        if self._feed is not None:
-            self._feed.cancel()
-        self._feed = None
+        for task in self._watching:
+            task.cancel()
+        self._watching = []
 
     async def settle_down(self, within_s: float) -> None:
         """Wait for entries under way, but not longer than this."""
@@ -97,47 +131,64 @@ class Sniping:
                 self._intake.on_sighting(structs.replace(sighting, received_ns=clock.monotonic_ns()))
 
     def _on_signal(self, signal: ListingSignal, sighting: Sighting, configuration: BotConfiguration) -> None:
-        """The hot path: called from the feed's callback, decides at once."""
-        needs_price = configuration.parameters.order_style is OrderStyle.IOC_LIMIT
-        if needs_price and (signal.price is None or signal.symbol not in self._desk.instruments):
-            self._enter(self._price_then_decide(signal, sighting, configuration))
+        """The hot path: called from the feed's callback, decides at once where nothing has to be waited for."""
+        opening = self._openings.expect(signal, configuration.parameters)
+        unpriced = begins_with_limit(configuration.parameters) and not self._pricing.is_known(signal)
+        if unpriced or opening.due_ns() - self._parts.clock.monotonic_ns() > _AHEAD_NS:
+            self._enter(self._wait_then_decide(signal, sighting, configuration, opening))
         else:
             intent = self._desk.on_listing(signal, configuration, received_ns=sighting.received_ns)
-            self._enter(self._carry(intent, configuration))
+            self._enter(self._carry(intent, configuration, opening))
         self._watch.saw(signal, sighting)
 
-    async def _price_then_decide(
-        self, signal: ListingSignal, sighting: Sighting, configuration: BotConfiguration
+    async def _wait_then_decide(
+        self, signal: ListingSignal, sighting: Sighting, configuration: BotConfiguration, opening: Opening
     ) -> None:
-        """A limit entry needs the market's rules and price first; without them the decision is a recorded skip."""
-        market, price = self._venues.market, signal.price
-        patience_s = float(configuration.parameters.freshness_s) / 4
-        try:
-            found = await asked(
-                market.instrument(signal.symbol), what=f"the rules of {signal.symbol}", within_s=patience_s
-            )
-            if found is not None:
-                self._desk.instruments[signal.symbol] = found
-            if price is None:
-                ticker = market.book_ticker(signal.symbol)
-                price = (await asked(ticker, what=f"the price of {signal.symbol}", within_s=patience_s)).ask
-        except (VenueUnavailable, VenueRefused) as error:
-            self._parts.journal.event("warning", "trading", f"{signal.symbol} could not be priced", reason=str(error))
+        """Decide half a second before the order is due, and not before a limit entry has its price; without one the
+        decision is a recorded skip."""
+        price = None
+        await opening.reached(lambda: opening.due_ns() - _AHEAD_NS)
+        if begins_with_limit(configuration.parameters):
+            price = await self._pricing.price(signal, configuration.parameters, opening)
+        if opening.called_off is not None:
+            self._over(signal, opening, bought=False)
+            return
         intent = self._desk.on_listing(signal, configuration, received_ns=sighting.received_ns, price=price)
-        await self._carry(intent, configuration)
+        await self._carry(intent, configuration, opening)
 
-    async def _carry(self, intent: Intent, configuration: BotConfiguration) -> None:
+    async def _carry(self, intent: Intent, configuration: BotConfiguration, opening: Opening) -> None:
         opens = PositionId(intent.decision.id)
         self.carrying.add(opens)
         try:
-            await self._entries.carry(intent, configuration)
+            bought = await self._entries.carry(intent, configuration, opening)
         finally:
             self.carrying.discard(opens)
             if intent.signal is not None:
                 self._watch.entry_over(intent.signal)
         self._on_held()
+        if intent.signal is not None:
+            self._over(intent.signal, opening, bought=bought)
+
+    def _over(self, signal: ListingSignal, opening: Opening, *, bought: bool) -> None:
+        """An entry has ended: another opening of the same listing may have waited for that."""
+        self._openings.forget(opening)
+        self._watch.entry_over(signal, called_off=opening.called_off)
+        if self._intake is not None and self._desk.run_active:
+            self._intake.ended(signal, bought=bought, called_off=opening.called_off is not None)
+
+    def _on_schedule(self) -> None:
+        self._openings.on_schedule()
+        self._warm_up.on_schedule()
+        self._upcoming.on_schedule()
+
+    async def _keep_hot(self, until_ns: int) -> None:
+        """An event loop that never sleeps needs no wake-up."""
+        while self._parts.clock.monotonic_ns() < until_ns:  # noqa: ASYNC110 - not to sleep is the point
+            await asyncio.sleep(0)
 
     def _on_evidence(self, signal: ListingSignal, sighting: Sighting) -> None:
+        if sighting.source is not DetectionSource.CALENDAR and sighting.price is not None:
+            self._openings.on_trading(sighting.symbol, sighting.price)
         self._watch.saw(signal, sighting)
         self._spawn(self._add_evidence(signal, sighting))
 

@@ -1,5 +1,6 @@
 """The parts of one account, wired over fakes, without the account around them."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -84,7 +85,9 @@ class Bench:
         sighting = examples.sighting(
             symbol=symbol, seen_at=self.clock.now(), received_ns=self.clock.monotonic_ns(), price=price
         )
-        return self.desk.on_listing(signal_from(sighting), configuration, received_ns=sighting.received_ns)
+        freshness = timedelta(seconds=float(configuration.parameters.freshness_s))
+        signal = signal_from(sighting, freshness=freshness)
+        return self.desk.on_listing(signal, configuration, received_ns=sighting.received_ns)
 
     async def enter(self, configuration: BotConfiguration, symbol: str = "NEWUSDT") -> None:
         """Decide on a listing and carry it to its end."""

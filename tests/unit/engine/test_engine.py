@@ -151,7 +151,7 @@ async def test_a_run_is_started_once_however_often_it_is_notified() -> None:
         await w.feed.running.wait()
         w.db.notify("runs")
         await asyncio.sleep(5)
-        assert process.ledger.calls.count("decided_symbols") == 1
+        assert process.ledger.calls.count("decided_listings") == 1
         assert w.venues.opened == 1
 
 

@@ -163,10 +163,17 @@ CASES = [
         spent=SPEND,
     ),
     Case(
+        name="not open yet, until the listing is stale: one attempt in each slot",
+        answers=[refused(NOT_OPEN)] * 200,
+        types=[OrderType.MARKET] * 100,
+        rows=[(REJECTED, "NOT_OPEN_YET")] * 100,
+    ),
+    Case(
         name="not open yet, until the burst is over",
-        answers=[refused(NOT_OPEN)] * 60,
-        types=[OrderType.MARKET] * 40,
-        rows=[(REJECTED, "NOT_OPEN_YET")] * 40,
+        parameters={"freshness_s": Decimal(60)},
+        answers=[refused(NOT_OPEN)] * 200,
+        types=[OrderType.MARKET] * 120,
+        rows=[(REJECTED, "NOT_OPEN_YET")] * 120,
     ),
     Case(
         name="not open yet, told to wait, until the freshness deadline",

@@ -14,20 +14,30 @@ P = ParamSpec("P")
 
 LONGEST_S = 6 * 3600.0
 
+SPINNING = 1000
+"""So many turns in a row without any wait are a program that looks at the clock until it shows something."""
+
+SPIN_STEP_S = 0.0001
+
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Never sleeps: what would have been waited is added to the clock."""
+    """Never sleeps: what would have been waited is added to the clock. While the program spins, each turn takes a
+    moment of the virtual time, as it does in the real one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise RuntimeError("deadlock: every task waits, and no timer will ever wake one")
         ready = super().select(0)
+        self._turns = self._turns + 1 if timeout == 0 else 0
         if not ready and timeout > 0:
             self.now += timeout
+        elif self._turns > SPINNING:
+            self.now += SPIN_STEP_S
         if self.now > LONGEST_S:
             raise RuntimeError(f"{LONGEST_S:.0f} s passed: something is repeated for ever")
         return ready
