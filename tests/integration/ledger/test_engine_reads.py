@@ -115,8 +115,19 @@ async def test_injected_listings_wait_until_a_signal_exists(ledger: EngineLedger
     await ledger.commit(entry("TESTONE"))
     await spread(ledger)
     assert [s.symbol for s in await ledger.pending_test_listings(NOW - timedelta(minutes=1))] == ["TESTTWO"]
-    assert await ledger.decided_symbols(ACCOUNT, NOW) == frozenset({"TESTONE"})
-    assert await ledger.decided_symbols(ACCOUNT, NOW + timedelta(seconds=1)) == frozenset()
+    decided = await ledger.decided_listings(ACCOUNT, NOW)
+    assert [(listing.symbol, listing.listed_at, listing.bought) for listing in decided] == [
+        ("TESTONE", NOW.replace(second=0, microsecond=0), True)  # its order may still have bought something
+    ]
+    assert await ledger.decided_listings(ACCOUNT, NOW + timedelta(seconds=1)) == []
+
+
+async def test_a_listing_whose_order_never_left_was_not_bought(ledger: EngineLedger) -> None:
+    intent = entry("ALPHAUSDT")
+    assert intent.order is not None
+    await ledger.commit(intent)
+    await ledger.record_unsent(intent.order, at=NOW, code="RESCHEDULED", reason="it was moved")
+    assert [listing.bought for listing in await ledger.decided_listings(ACCOUNT, NOW)] == [False]
 
 
 async def test_s1_later_sources_only_add_evidence(ledger: EngineLedger, sql: Connection) -> None:
@@ -255,4 +266,4 @@ async def test_an_injected_listing_does_not_hide_a_real_one(ledger: EngineLedger
     injected = structs.replace(intent.signal, detection_source=DetectionSource.TEST_INJECTION)
     await ledger.commit(structs.replace(intent, signal=injected))
     await spread(ledger)
-    assert await ledger.decided_symbols(ACCOUNT, NOW - timedelta(minutes=1)) == frozenset()
+    assert await ledger.decided_listings(ACCOUNT, NOW - timedelta(minutes=1)) == []
