@@ -26,7 +26,8 @@ class PlannedListing(Struct, frozen=True, kw_only=True):
 
 
 def demo_configuration() -> NewConfiguration:
-    """Quick polls, a take-profit that a listing's first rise reaches, and a short time limit."""
+    """Quick polls, a take-profit that a listing's first rise reaches, a trailing stop for one that turns before, and a
+    short time limit."""
     return NewConfiguration(
         name="demo",
         mode=Mode.LIVE,
@@ -36,7 +37,13 @@ def demo_configuration() -> NewConfiguration:
         parameters=ListingSniperParameters(
             calendar_interval_s=Decimal(1),
             ticker_interval_s=Decimal("0.5"),
-            exit_plan=ExitPlan(take_profit=Decimal("0.08"), stop_loss=Decimal("0.25"), time_limit_s=Decimal(20)),
+            exit_plan=ExitPlan(
+                take_profit=Decimal("0.08"),
+                stop_loss=Decimal("0.25"),
+                trailing_stop=Decimal("0.05"),
+                trailing_activation=Decimal("0.04"),
+                time_limit_s=Decimal(20),
+            ),
         ),
     )
 

@@ -1,6 +1,5 @@
 """`signalbox config`."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +15,12 @@ from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.control import configurations
 from signalbox.control.configurations import NewConfiguration
 from signalbox.control.context import Control
+from signalbox.control.exit_words import exit_text
 from signalbox.domain.configuration import BotConfiguration, ListingSniperParameters, OrderStyle
 from signalbox.domain.errors import ConfigError
+from signalbox.domain.money import parse_amount
 from signalbox.domain.orders import Mode
-from signalbox.domain.positions import ExitPlan
+from signalbox.domain.positions import ExitPlan, TakeProfitLevel
 
 app = group("Bot configurations: create, list, show.", default="list")
 
@@ -47,8 +48,22 @@ def create(
     freshness_s: Annotated[str | None, typer.Option(help="Seconds in which a listing may be traded.")] = None,
     calendar_interval_s: Annotated[str | None, typer.Option(help="Seconds between calendar polls.")] = None,
     ticker_interval_s: Annotated[str | None, typer.Option(help="Seconds between ticker polls.")] = None,
-    take_profit: Annotated[str | None, typer.Option(help="Fraction of the entry price, or none.")] = None,
+    take_profit: Annotated[
+        str | None, typer.Option(help="Sell all at this gain, a fraction of the entry price, or none.")
+    ] = None,
+    take_profit_levels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--take-profit-level",
+            metavar="GAIN:SHARE",
+            help="Sell a share of what was bought at a gain, 0.1:0.5 = half at +10 %; may be repeated; or none.",
+        ),
+    ] = None,
     stop_loss: Annotated[str | None, typer.Option(help="Fraction of the entry price, or none.")] = None,
+    trailing_stop: Annotated[str | None, typer.Option(help="Fraction below the highest bid so far, or none.")] = None,
+    trailing_activation: Annotated[
+        str | None, typer.Option(help="Gain from which on the trailing stop counts; none: at once.")
+    ] = None,
     time_limit_s: Annotated[str | None, typer.Option(help="Seconds to hold at most, or none.")] = None,
     safety: Annotated[
         bool | None, typer.Option("--safety/--no-safety", help="Enforce the configuration's own limits.")
@@ -75,11 +90,17 @@ def create(
         "calendar_interval_s": amount(calendar_interval_s, "calendar_interval_s"),
         "ticker_interval_s": amount(ticker_interval_s, "ticker_interval_s"),
     }
-    exits = {"take_profit": take_profit, "stop_loss": stop_loss, "time_limit_s": time_limit_s}
+    exits = {
+        "take_profit": take_profit,
+        "stop_loss": stop_loss,
+        "trailing_stop": trailing_stop,
+        "trailing_activation": trailing_activation,
+        "time_limit_s": time_limit_s,
+    }
 
     async def store(control: Control) -> BotConfiguration:
         base = await _base(control, name, based_on, file)
-        plan = _exit_plan(base.parameters.exit_plan, exits)
+        plan = _exit_plan(base.parameters.exit_plan, exits, take_profit_levels)
         changed = structs.replace(base.parameters, exit_plan=plan, **_given(parameters))
         return await configurations.create_configuration(
             control, structs.replace(base, name=name, parameters=changed, **_given(fields))
@@ -159,18 +180,6 @@ def show(
     out.print(table(f"{found.name}:{found.version}", [Column("field"), prose("value")], rows, empty=""))
 
 
-def exit_text(plan: ExitPlan) -> str:
-    """An exit plan in a few words."""
-    parts = []
-    if plan.take_profit is not None:
-        parts.append(f"+{plan.take_profit:%}")
-    if plan.stop_loss is not None:
-        parts.append(f"-{plan.stop_loss:%}")
-    if plan.time_limit_s is not None:
-        parts.append(f"{plan.time_limit_s:f} s")
-    return " or ".join(parts) or "by hand"
-
-
 def _field_text(value: Any) -> Any:
     if isinstance(value, tuple):
         return " ".join(value) or None
@@ -181,12 +190,39 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _exit_plan(before: ExitPlan, texts: dict[str, str | None]) -> ExitPlan:
-    given: dict[str, Decimal | None] = {}
+def _exit_plan(before: ExitPlan, texts: dict[str, str | None], level_texts: list[str] | None) -> ExitPlan:
+    """The plan with what was given. A take-profit and levels exclude each other, so the one that is given alone takes
+    the place of the other; a trailing stop that is cleared takes its activation with it."""
+    given: dict[str, Any] = {}
     for name, text in texts.items():
         if text is not None:
-            given[name] = None if text.strip().lower() == "none" else amount(text, name)
+            given[name] = None if _is_none(text) else amount(text, name)
+    if level_texts:
+        given["take_profit_levels"] = _levels(level_texts)
+        if given["take_profit_levels"]:
+            given.setdefault("take_profit", None)
+    elif given.get("take_profit") is not None:
+        given["take_profit_levels"] = ()
+    if "trailing_stop" in given and given["trailing_stop"] is None:
+        given.setdefault("trailing_activation", None)
     return structs.replace(before, **given)
+
+
+def _levels(texts: list[str]) -> tuple[TakeProfitLevel, ...]:
+    if len(texts) == 1 and _is_none(texts[0]):
+        return ()
+    levels = []
+    for text in texts:
+        gain, colon, share = text.partition(":")
+        if not colon:
+            raise ConfigError(f"take_profit_level must look like 0.1:0.5 (gain:share), got {text!r}")
+        at = parse_amount(gain, field="take_profit_level gain")
+        levels.append(TakeProfitLevel(at=at, share=parse_amount(share, field="take_profit_level share")))
+    return tuple(levels)
+
+
+def _is_none(text: str) -> bool:
+    return text.strip().lower() == "none"
 
 
 async def _base(control: Control, name: str, based_on: str | None, file: Path | None) -> NewConfiguration:

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from signalbox.cli.configurations import exit_text
 from signalbox.cli.groups import group
 from signalbox.cli.options import AccountText, JsonFlag, Limit
 from signalbox.cli.output import print_json, stdout
 from signalbox.cli.session import ask
-from signalbox.cli.tables import Column, decimals, table, times
+from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.control import trades
+from signalbox.ledger.queries.positions import PositionRow
 
 app = group("Positions and their results.", default="list")
 
@@ -39,7 +39,7 @@ def list_(
         decimals("cost", 4, extra=True),
         decimals("realised PnL", 4),
         decimals("fees", 4, extra=True),
-        Column("exit", extra=True),
+        prose("sold when"),
         times("opened", extra=True),
         times("closed", extra=True),
     ]
@@ -54,7 +54,7 @@ def list_(
             row.cost,
             row.realised_pnl,
             row.fees,
-            exit_text(row.exit_plan),
+            _sold_when(row),
             row.opened_at,
             row.closed_at,
         ]
@@ -63,3 +63,10 @@ def list_(
     out = stdout()
     out.print(screen)
     out.print(table("Positions", columns, cells, empty="No position matches."))
+
+
+def _sold_when(row: PositionRow) -> str | None:
+    """What would sell an open position, one line each."""
+    if row.status != "open":
+        return None
+    return "\n".join(row.sold_when) or "an operator sells it"

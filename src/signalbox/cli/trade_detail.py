@@ -8,6 +8,7 @@ from rich.text import Text
 from signalbox.cli.output import FAINT, cell, latency, local_time
 from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.control.trades import Stage, TradeDetail
+from signalbox.domain.orders import Side
 from signalbox.domain.risk.checks import RiskCheck
 from signalbox.ledger.queries.trades import DecisionRow, FillRow, TradeRow
 
@@ -29,7 +30,8 @@ def trade_screen(detail: TradeDetail) -> Group:
 
 def _headline(trade: TradeRow) -> Text:
     asked = f"{trade.quote_amount:f} quote" if trade.quote_amount is not None else f"{trade.quantity or 0:f} base"
-    price = f" at most {trade.limit_price:f}" if trade.limit_price is not None else ""
+    bound = "at most" if trade.side is Side.BUY else "at least"
+    price = f" {bound} {trade.limit_price:f}" if trade.limit_price is not None else ""
     return Text.assemble(
         (f"{trade.side.upper()} {trade.symbol}", "bold"),
         f"  {trade.order_type}{f' {trade.time_in_force}' if trade.time_in_force else ''} for {asked}{price}"

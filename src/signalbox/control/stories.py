@@ -7,10 +7,11 @@ from enum import StrEnum
 from msgspec import Struct
 
 from signalbox.control.context import Control
+from signalbox.control.exit_words import sold_when
 from signalbox.control.trades import stage_times
 from signalbox.domain.decisions import Verdict
 from signalbox.domain.ids import PositionId
-from signalbox.domain.money import ONE, ZERO, plain
+from signalbox.domain.money import ZERO, plain
 from signalbox.domain.orders import OrderStatus, OrderType, Purpose
 from signalbox.domain.risk.checks import CheckVerdict, RiskCheck
 from signalbox.ledger.queries import listings, positions, trades
@@ -109,9 +110,9 @@ def story(facts: Facts, now: datetime) -> Story:
     steps += _entry_steps(facts, over=over)
     held = facts.position
     if held is not None:
-        if held.status == "open" and not any(order.status is OrderStatus.FILLED for order in facts.exits):
-            steps.append(_held(held))
         steps += [_sold(order, facts) for order in facts.exits if order.status is OrderStatus.FILLED]
+        if held.status == "open":
+            steps.append(_held(held))
         if held.status == "closed":
             steps.append(_result(held))
     return Story(
@@ -219,15 +220,7 @@ def _bought(order: TradeRow) -> Step:
 
 
 def _held(position: PositionRow) -> Step:
-    plan, entry = position.exit_plan, position.average_entry_price
-    targets = []
-    if plan.take_profit is not None and entry is not None:
-        targets.append(f"the bid reaches {entry * (ONE + plan.take_profit):.6g} (+{plan.take_profit:%})")
-    if plan.stop_loss is not None and entry is not None:
-        targets.append(f"it falls to {entry * (ONE - plan.stop_loss):.6g} (-{plan.stop_loss:%})")
-    if plan.time_limit_s is not None:
-        targets.append(f"{plan.time_limit_s:f} s have passed")
-    waits = ", or ".join(targets) or "an operator sells it"
+    waits = ", or ".join(sold_when(position)) or "an operator sells it"
     return Step(kind=StepKind.HELD, text=f"until {waits}", at=None)
 
 

@@ -3,9 +3,10 @@
 from datetime import datetime
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from signalbox.control.context import Control
+from signalbox.control.exit_words import sold_when
 from signalbox.domain.errors import ConflictError, NotFoundError
 from signalbox.domain.risk.checks import CheckVerdict, RiskCheck
 from signalbox.ledger.queries import accounts, listings, positions, trades
@@ -81,11 +82,14 @@ async def show_trade(control: Control, text: str) -> TradeDetail:
 async def list_positions(
     control: Control, *, account: str | None = None, open_only: bool = False, limit: int = 50
 ) -> list[PositionRow]:
-    """Positions, the open ones first. Raises NotFoundError for an account that there is not."""
+    """Positions, the open ones first and with what would sell them. Raises NotFoundError for an account that there is
+    not."""
     async with control.sessions.read() as session:
         if account is not None:
             await accounts.account_by_label(session, account)
-        return await positions.list_positions(session, account=account, open_only=open_only, limit=limit)
+        rows = await positions.list_positions(session, account=account, open_only=open_only, limit=limit)
+    now = control.clock.now()
+    return [structs.replace(row, sold_when=sold_when(row, now)) if row.status == "open" else row for row in rows]
 
 
 _VERDICT_ORDER = (
@@ -108,6 +112,7 @@ _STAGES = (
     ("received_at", "received"),
     ("decided_at", "decided"),
     ("durable_at", "durable in the ledger"),
+    ("due_at", "due at the exchange"),
     ("sent_at", "sent"),
     ("acknowledged_at", "acknowledged"),
 )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -82,11 +83,40 @@ def test_a_configuration_is_versioned_and_can_start_from_another(ready: Shell, t
     assert "+10%" in ready.run("config", "show", "calm")[0]
 
 
+def test_exit_plans_with_levels_and_a_trailing_stop(ready: Shell) -> None:
+    def plan(*arguments: str) -> Any:
+        return ready.json("config", "create", "exits", *arguments)["parameters"]["exit_plan"]
+
+    made = plan("--take-profit-level", "0.1:0.5", "--take-profit-level", "0.2:0.25", "--trailing-stop", "0.05",
+                "--trailing-activation", "0.1", "--time-limit-s", "none")  # fmt: skip
+    assert made == {
+        "take_profit": None,
+        "take_profit_levels": [{"at": "0.1", "share": "0.5"}, {"at": "0.2", "share": "0.25"}],
+        "stop_loss": None,
+        "trailing_stop": "0.05",
+        "trailing_activation": "0.1",
+        "time_limit_s": None,
+    }
+    assert "50% at +10% or 25% at +20% or -5% off the highest" in ready.run("config", "show", "exits")[0]
+    replaced = plan("--from", "exits", "--take-profit", "0.3", "--trailing-stop", "none")
+    assert (replaced["take_profit"], replaced["take_profit_levels"]) == ("0.3", [])
+    assert (replaced["trailing_stop"], replaced["trailing_activation"]) == (None, None)
+    assert plan("--from", "exits:1", "--take-profit-level", "none")["take_profit_levels"] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (("config", "create", "x", "--quote-amount", "0"), "quote_amount must be above 0, got 0"),
         (("config", "create", "x", "--quote-amount", "ten"), "quote_amount must be a decimal number, got 'ten'"),
+        (("config", "create", "x", "--take-profit-level", "0.1"), "take_profit_level must look like 0.1:0.5"),
+        (("config", "create", "x", "--take-profit-level", "0.1:x"), "share must be a decimal number, got 'x'"),
+        (("config", "create", "x", "--take-profit-level", "0.1:2"), "levels.1.share must be above 0 and at most 1"),
+        (
+            ("config", "create", "x", "--take-profit", "1", "--take-profit-level", "0.1:1"),
+            "must be empty while take_profit sells everything",
+        ),
+        (("config", "create", "x", "--trailing-activation", "0.1"), "trailing_activation needs a trailing_stop"),
         (("config", "create", "x", "--from", "y", "--file", "z"), "--from and --file exclude each other"),
         (("config", "create", "x", "--file", "missing.json"), "cannot be read"),
         (("config", "show", "none"), "There is no configuration 'none'"),

@@ -6,13 +6,15 @@ from decimal import Decimal
 from msgspec import Struct
 
 from signalbox.domain.ids import PositionId, SignalId
+from signalbox.domain.money import ZERO
 from signalbox.domain.orders import Mode
 from signalbox.domain.positions import ExitPlan
 from signalbox.ledger.sessions import ReadSession
 
 
 class PositionRow(Struct, frozen=True, kw_only=True):
-    """A position. Quantity in base, cost and results in quote."""
+    """A position. Quantity in base, cost and results in quote. `sold_when`: what would sell it, in words; filled in by
+    whoever knows the time."""
 
     id: PositionId
     account: str
@@ -28,11 +30,15 @@ class PositionRow(Struct, frozen=True, kw_only=True):
     closed_at: datetime | None
     exit_plan: ExitPlan
     signal_id: SignalId | None
+    bought: Decimal = ZERO
+    highest_bid: Decimal | None = None
+    sold_when: list[str] = []
 
 
 _SELECT = """
     SELECT p.id, a.label AS account, p.symbol, p.mode, p.status, p.quantity, p.average_entry_price, p.cost,
-           p.realised_pnl, p.fees, p.opened_at, p.closed_at, p.exit_plan, p.signal_id
+           p.realised_pnl, p.fees, p.opened_at, p.closed_at, p.exit_plan, p.signal_id, p.bought,
+           p.highest_bid
     FROM positions AS p JOIN accounts AS a ON a.id = p.account_id
 """
 
