@@ -1,66 +1,18 @@
 """Numbered cases of the listing feed: F0x sightings, F1x the schedule, F2x sources that fail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from tests.contract.venue_mexc.conftest import LISTED, StartVenue
 from tests.contract.venue_mexc.venue import ConnectedVenue
+from tests.contract.venue_mexc.watching import CALENDAR, QUICK, SLOW, STREAM, TICKER, Watch, watching
 
 from signalbox.domain.ports import FeedIntervals
-from signalbox.domain.signals import DetectionSource, Sighting
+from signalbox.domain.signals import Sighting
 from signalbox.simulators.mexc.options import SimulatorOptions, Switches
 from signalbox.venues.mexc.ws import StreamLimits
-
-QUICK = FeedIntervals(calendar_s=0.1, ticker_s=0.5)
-SLOW = FeedIntervals(calendar_s=60, ticker_s=60)
-CALENDAR, TICKER, STREAM = DetectionSource.CALENDAR, DetectionSource.TICKER_DIFF, DetectionSource.WEBSOCKET
-
-
-class Watch:
-    """What the feed reported so far."""
-
-    def __init__(self) -> None:
-        self.sightings: list[Sighting] = []
-        self._new = asyncio.Event()
-
-    def on_sighting(self, sighting: Sighting) -> None:
-        """Remember."""
-        self.sightings.append(sighting)
-        self._new.set()
-
-    def of(self, symbol: str, source: DetectionSource | None = None) -> list[Sighting]:
-        """The sightings of a symbol, by one source if given."""
-        return [s for s in self.sightings if s.symbol == symbol and source in (None, s.source)]
-
-    async def until(self, condition: Callable[[], object], timeout_s: float = 8.0) -> None:
-        """Wait until the condition holds; it is looked at after each sighting."""
-        async with asyncio.timeout(timeout_s):
-            while not condition():
-                self._new.clear()
-                await self._new.wait()
-
-
-@asynccontextmanager
-async def watching(
-    venue: ConnectedVenue, intervals: FeedIntervals = QUICK, limits: StreamLimits | None = None
-) -> AsyncIterator[Watch]:
-    """Run the feed; it must not end by itself."""
-    watch = Watch()
-    public = venue.public_client(limits)
-    await public.known_symbols()
-    task = asyncio.create_task(public.run(watch.on_sighting, intervals=intervals))
-    try:
-        await venue.events.until(lambda: venue.events.status("feed.websocket") is not None)
-        yield watch
-        assert not task.done(), "the feed ended by itself"
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        await public.close()
 
 
 @pytest.fixture
@@ -255,7 +207,7 @@ async def test_f27_an_error_of_the_receiver_ends_the_feed_and_is_not_swallowed(v
 
 async def test_f28_the_feed_waits_for_a_venue_that_is_away_at_the_start(venue: ConnectedVenue) -> None:
     venue.fault("error_before_accept", target="/api/v3/exchangeInfo")
-    watch = Watch()
+    watch = Watch(venue.public)
     task = asyncio.create_task(venue.public.run(watch.on_sighting, intervals=QUICK))
     await venue.events.until(lambda: venue.events.status("feed.exchange_info") == "degraded")
     await venue.events.until(lambda: venue.events.status("feed.exchange_info") == "running")
