@@ -113,6 +113,7 @@ _STAGES = (
     ("decided_at", "decided"),
     ("durable_at", "durable in the ledger"),
     ("due_at", "due at the exchange"),
+    ("due_at", "due at the exchange"),
     ("sent_at", "sent"),
     ("acknowledged_at", "acknowledged"),
 )

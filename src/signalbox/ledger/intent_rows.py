@@ -104,6 +104,7 @@ class OrderRow(Struct):
     exchange_event_at: datetime | None
     received_at: datetime | None
     decided_at: datetime | None
+    due_at: datetime | None
     status: str
     error_code: str | None
     error_reason: str | None
@@ -244,6 +245,7 @@ def _order_row(order: Order, stages: StageTimes) -> OrderRow:
         exchange_event_at=stages.exchange_event_at,
         received_at=stages.received_at,
         decided_at=stages.decided_at,
+        due_at=stages.due_at,
         status=OrderStatus.PENDING,
         error_code=None,
         error_reason=None,

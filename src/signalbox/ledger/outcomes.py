@@ -36,7 +36,8 @@ UPDATE trade_orders SET
     status = 'submitted', submitted_at = $2, exchange_order_id = $3, response = $4, unknown_since = $5,
     error_reason = $6, latency_ms = $7,
     exchange_event_at = coalesce($8, exchange_event_at), received_at = coalesce($9, received_at),
-    decided_at = coalesce($10, decided_at), durable_at = $11, sent_at = $12, acknowledged_at = $13, request = $14
+    decided_at = coalesce($10, decided_at), durable_at = $11, sent_at = $12, acknowledged_at = $13, request = $14,
+    due_at = coalesce($15, due_at)
 WHERE id = $1
 """
 
@@ -243,6 +244,7 @@ async def _submit(
         stages.sent_at,
         stages.acknowledged_at,
         outcome.request,
+        stages.due_at,
     )
 
 

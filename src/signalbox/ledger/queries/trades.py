@@ -60,6 +60,7 @@ class StageRow(Struct, frozen=True, kw_only=True):
     received_at: datetime | None
     decided_at: datetime | None
     durable_at: datetime | None
+    due_at: datetime | None = None
     sent_at: datetime | None
     acknowledged_at: datetime | None
 
@@ -179,7 +180,7 @@ async def stages(session: ReadSession, order_id: OrderId) -> StageRow:
     found = await session.row(
         StageRow,
         """
-        SELECT exchange_event_at, received_at, decided_at, durable_at, sent_at, acknowledged_at
+        SELECT exchange_event_at, received_at, decided_at, durable_at, due_at, sent_at, acknowledged_at
         FROM trade_orders WHERE id = $1
         """,
         order_id,
