@@ -24,6 +24,18 @@ async def differences(world: World) -> list[str]:
     return found
 
 
+async def at_rest(world: World) -> bool:
+    """Nothing is on its way, every position is sold, and no run is on."""
+    busy = await world.value(
+        "SELECT EXISTS (SELECT FROM trade_orders WHERE status IN ('pending', 'submitted'))"
+        " OR EXISTS (SELECT FROM positions WHERE status = 'open')"
+        " OR EXISTS (SELECT FROM reservations WHERE state = 'held')"
+        " OR EXISTS (SELECT FROM intent_journal)"
+        " OR EXISTS (SELECT FROM bot_runs WHERE status IN ('starting', 'running', 'stopping'))"
+    )
+    return not busy
+
+
 async def _orders_differ(world: World) -> list[str]:
     requests = {request["client_order_id"]: request for request in await world.sent_orders()}
     taken = {order["clientOrderId"]: order for order in await world.exchange_orders()}
@@ -34,8 +46,10 @@ async def _orders_differ(world: World) -> list[str]:
     found += [f"the exchange received {name}, the ledger does not have it" for name in requests.keys() - known.keys()]
     for name, row in known.items():
         order = taken.get(name)
-        if (row["submitted_at"] is not None) != (name in requests):
-            found.append(f"{name} is {row['status']} in the ledger; received by the exchange: {name in requests}")
+        if row["submitted_at"] is None and order is not None:
+            found.append(f"{name} is {row['status']} in the ledger and was never sent; the exchange took it")
+        if row["submitted_at"] is not None and name not in requests:
+            found.append(f"{name} is {row['status']} in the ledger; the exchange never received it")
         executed = Decimal(order["executedQty"]) if order else ZERO
         if (row["executed_quantity"] or ZERO) != executed:
             found.append(f"{name}: {row['executed_quantity']} in the ledger, {executed} at the exchange")

@@ -43,6 +43,8 @@ class World:
         }
         self._session = session
         self._engine: asyncio.subprocess.Process | None = None
+        self._reader: asyncpg.Connection[asyncpg.Record] | None = None
+        self._reading = asyncio.Lock()
 
     async def command(self, *arguments: str, expect: int = 0) -> str:
         """Run one `signalbox` command; returns what it printed on both streams."""
@@ -102,10 +104,17 @@ class World:
         self._engine = None
         return code
 
+    def freeze_engine(self) -> None:
+        """Hold the engine still in the middle of whatever it does; only a kill ends that."""
+        assert self._engine is not None
+        self._engine.send_signal(signal.SIGSTOP)
+
     async def close(self) -> None:
         """Clean up after a test, whatever happened."""
         if self._engine is not None and self._engine.returncode is None:
             await self.kill_engine()
+        if self._reader is not None:
+            self._reader.terminate()
 
     async def control(self, path: str, /, **body: Any) -> Any:
         """Steer the simulated exchange."""
@@ -116,6 +125,16 @@ class World:
     async def list_now(self, symbol: str, **options: Any) -> None:
         """A surprise listing whose push reaches every listener at once."""
         await self.control("listings", **{"symbol": symbol, "announced": False, "push_now": True} | options)
+
+    async def list_later(self, symbol: str, in_ms: int, **options: Any) -> None:
+        """A listing that the calendar announces now and that opens after `in_ms`."""
+        await self.control("listings", **{"symbol": symbol, "open_in_ms": in_ms, "path": "flat"} | options)
+
+    async def struck(self) -> dict[str, int]:
+        """Which faults struck how often, by label or kind."""
+        async with self._session.get(f"{self.exchange.rest_url}/control/faults") as answer:
+            found: dict[str, int] = (await answer.json())["struck"]
+        return found
 
     async def sent_orders(self, symbol: str | None = None) -> list[dict[str, Any]]:
         """Every order request that reached the exchange, refused ones included."""
@@ -130,26 +149,39 @@ class World:
         return orders
 
     async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        """Rows of the ledger, read by a connection of our own."""
-        connection = await asyncpg.connect(self.database_url)
-        try:
-            return await connection.fetch(query, *arguments)
-        finally:
-            await connection.close()
+        """Rows of the ledger, read by a connection of our own; a new one when it was cut."""
+        async with self._reading:
+            for last in (False, True):
+                if self._reader is None or self._reader.is_closed():
+                    self._reader = await asyncpg.connect(self.database_url)
+                try:
+                    return await self._reader.fetch(query, *arguments)
+                except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, ConnectionError):
+                    self._reader.terminate()
+                    if last:
+                        raise
+        raise AssertionError("not reached")
 
     async def value(self, query: str, *arguments: object) -> Any:
         """The first column of the first row, None without rows."""
         rows = await self.rows(query, *arguments)
         return rows[0][0] if rows else None
 
-    async def eventually(self, condition: Callable[[], Awaitable[Any]], what: str) -> Any:
+    async def calm(self) -> None:
+        """No fault any more: the exchange answers at once and shows everything."""
+        await self.control("faults", clear=True)
+        await self.control("settings", order_visible_after_ms=0, trades_visible_after_ms=20)
+
+    async def eventually(
+        self, condition: Callable[[], Awaitable[Any]], what: str, patience_s: float = PATIENCE_S
+    ) -> Any:
         """Ask until the condition gives something true, and return that; fails with the engine's last words."""
-        deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        deadline = asyncio.get_running_loop().time() + patience_s
         while not (found := await condition()):
             if asyncio.get_running_loop().time() > deadline:
                 log = self.folder / "engine.log"
                 words = log.read_text()[-3000:] if log.exists() else "none"
-                raise AssertionError(f"not within {PATIENCE_S:g} s: {what}; the engine's last words:\n{words}")
+                raise AssertionError(f"not within {patience_s:g} s: {what}; the engine's last words:\n{words}")
             await asyncio.sleep(0.02)
         return found
 
