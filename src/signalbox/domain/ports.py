@@ -71,6 +71,10 @@ class OrderVenue(Protocol):
     def fill_model(self) -> str | None:
         """Name of the model that invents the fills, None when they are real."""
 
+    def prepare(self, order: Order) -> None:
+        """An order that is not durable yet is about to be sent: do now what can be done before. Sends nothing, keeps
+        nothing for long, and need not be called. Never raises."""
+
     async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
         """Send one order, once. Fills in `stages.sent_at` and `acknowledged_at`. Never raises for what the venue or
         the network does: that is a SubmitOutcome."""
@@ -205,6 +209,9 @@ class IntentWriter(Protocol):
     async def commit(self, intent: Intent) -> IntentResult:
         """Make an intent durable. Raises LedgerUnavailable when that is not certain: ask `lookup` before the intent
         may be treated as not written."""
+
+    def practise(self, intent: Intent) -> None:
+        """Go through what precedes a commit, without asking the server for anything."""
 
     async def rehearse(self, intent: Intent) -> None:
         """Go through a commit without leaving anything behind, so that the first real one is fast. Raises

@@ -104,6 +104,10 @@ class EngineLedger(
             self._journal.drop(decision_id)
         return result
 
+    def practise(self, intent: Intent) -> None:
+        """See `IntentCommitter.practise`."""
+        self._committer.practise(intent)
+
     async def rehearse(self, intent: Intent) -> None:
         """See `IntentCommitter.rehearse`."""
         await self._committer.rehearse(intent)

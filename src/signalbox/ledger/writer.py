@@ -76,6 +76,10 @@ class IntentCommitter:
         """
         await self._hot.certain()
 
+    def practise(self, intent: Intent) -> None:
+        """Encode an intent and throw it away: code that ran a moment ago runs several times faster."""
+        journal_arguments(intent)
+
     async def rehearse(self, intent: Intent) -> None:
         """Run an intent's statement and take it back, so that the server's plans and caches are warm for the first
         real one. Does nothing while others commit. Raises LedgerUnavailable."""

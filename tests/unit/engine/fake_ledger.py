@@ -322,6 +322,9 @@ class FakeLedger(FakeListingRecords, FakeReconciliationRecords):
             raise InvariantError(f"client order id {order.client_order_id} is not new")
         self.db.orders[order.id] = OrderRow(order=order)
 
+    def practise(self, intent: Intent) -> None:
+        """Nothing to encode."""
+
     async def rehearse(self, intent: Intent) -> None:
         await self._enter("rehearse")
 

@@ -204,6 +204,9 @@ class FakeVenue:
         self.gate: Callable[[Order], str | None] | None = None
         self._book: dict[ClientOrderId, _Booked] = {}
 
+    def prepare(self, order: Order) -> None:
+        """Nothing to sign."""
+
     async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
         self._inspect(order)
         answer = self._answer(order)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from signalbox.domain.credentials import Credentials
 from signalbox.domain.errors import (
@@ -16,6 +16,7 @@ from signalbox.domain.errors import (
     VenueThrottled,
     VenueUnavailable,
 )
+from signalbox.domain.ids import OrderId
 from signalbox.domain.instruments import TradableSymbols
 from signalbox.domain.money import plain
 from signalbox.domain.orders import (
@@ -64,7 +65,18 @@ NO_PERMISSION: Final = frozenset({"700007"})
 
 _NOT_SENT_PAUSE_S: Final = 0.1
 _PINGS: Final = 5
+_GOOD_FOR_NS: Final = 50_000_000
+"""How long a request that was signed ahead may wait: a small part of every recvWindow."""
+
 _PING_TIMEOUT_S: Final = 1.0
+
+
+class _Signed(Struct, frozen=True):
+    """An order's request as it goes out. `query` is what the audit shows of it."""
+
+    signed_ns: int
+    query: str
+    request: bytes
 
 
 class MexcOrders:
@@ -102,6 +114,7 @@ class MexcOrders:
         self._events = events
         self._timeout_s = timeout_s
         self._tell_refused: Callable[[CredentialsRefused], None] | None = None
+        self._ahead: dict[OrderId, _Signed] = {}
 
     def use(self, credentials: Credentials) -> None:
         """Sign with these from the next request on. Raises ConfigError like `request_headers`."""
@@ -110,6 +123,7 @@ class MexcOrders:
         self._reads.use_headers(headers)
         self._signer.use(credentials.api_secret)
         self._api_key = credentials.api_key
+        self._ahead.clear()
 
     def when_refused(self, tell: Callable[[CredentialsRefused], None]) -> None:
         """Have `tell` called whenever the venue refuses the credentials for something that trading needs."""
@@ -122,6 +136,17 @@ class MexcOrders:
         self._orders.when_refused = refused
         self._reads.when_refused = refused
 
+    def prepare(self, order: Order) -> None:
+        """Sign the request of an order that is about to be sent, while its intent is on its way to the ledger."""
+        now_ns = self._clock.monotonic_ns()
+        for order_id, other in tuple(self._ahead.items()):
+            if now_ns - other.signed_ns <= _GOOD_FOR_NS:
+                break  # in the order in which they were signed
+            del self._ahead[order_id]
+        signed = self._sign(order)
+        if signed is not None:
+            self._ahead[order.id] = signed
+
     async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
         """Sign and send one order, once (MEXC spot docs, "New Order").
 
@@ -130,14 +155,25 @@ class MexcOrders:
         """
         if order.mode is not Mode.LIVE:
             raise InvariantError(f"order {order.id} is in {order.mode} mode and must not be sent to MEXC")
-        query = self._order_query(order)
-        outcome = await self._send(order, query, stages)
+        signed = self._ahead.pop(order.id, None)
+        if signed is None or self._clock.monotonic_ns() - signed.signed_ns > _GOOD_FOR_NS:
+            signed = self._sign(order)
+        outcome = await self._send(order, signed, stages)
+        query = None if signed is None else signed.query
         return structs.replace(
             outcome, request={"url": f"{self._orders.pool.target.base_url}{_ORDER_PATH}", "query": query}
         )
 
-    async def _send(self, order: Order, query: str | None, stages: StageTimes) -> SubmitOutcome:
+    def _sign(self, order: Order) -> _Signed | None:
+        """None when the venue has no such kind of order."""
+        query = self._order_query(order)
         if query is None:
+            return None
+        request = self._orders.request("POST", _ORDER_PATH, self._signer.signed(query))
+        return _Signed(self._clock.monotonic_ns(), query, request)
+
+    async def _send(self, order: Order, signed: _Signed | None, stages: StageTimes) -> SubmitOutcome:
+        if signed is None:
             kind = f"{order.order_type} with time in force {order.time_in_force or 'none'} and the size given"
             return Rejected(
                 code=UNSUPPORTED, message=f"MEXC has no {kind}", kind=RefusalKind.TERMINAL, response={}, sent=False
@@ -152,10 +188,9 @@ class MexcOrders:
         def on_sent(sent_ns: int) -> None:
             stages.sent_at = self._clock.at(sent_ns)
 
-        request = self._orders.request("POST", _ORDER_PATH, self._signer.signed(query))
         try:
             response = await self._orders.pool.request(
-                request, timeout_s=self._timeout_s, on_sent=on_sent, admit=lane.admit
+                signed.request, timeout_s=self._timeout_s, on_sent=on_sent, admit=lane.admit
             )
         except VenueThrottled as error:  # the venue asked for silence while a connection was being opened
             return _not_sent(str(error), error.retry_after_s or _NOT_SENT_PAUSE_S)

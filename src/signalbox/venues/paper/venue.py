@@ -64,6 +64,9 @@ class PaperVenue:
         self._instruments: dict[str, Instrument] = {}
         self._orders: OrderedDict[str, _Done] = OrderedDict()
 
+    def prepare(self, order: Order) -> None:
+        """Nothing to sign."""
+
     async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
         """Fill the order on the book as it is now. The same order again gets the same answer and no new fills.
 

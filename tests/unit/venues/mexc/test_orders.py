@@ -26,6 +26,7 @@ from signalbox.domain.orders import (
     TimeInForce,
     Unknown,
 )
+from signalbox.domain.ports import Clock
 from signalbox.engine.clock import SystemClock
 from signalbox.venues.mexc.client import open_orders
 from signalbox.venues.mexc.endpoints import MexcEndpoints
@@ -75,14 +76,16 @@ async def start() -> AsyncIterator[Start]:
     """Starts a venue and the account's OrderVenue on it."""
     async with AsyncExitStack() as stack:
 
-        async def build(*answers: bytes | Handler, timeout_s: float = 2.0) -> tuple[MexcOrders, Venue]:
+        async def build(
+            *answers: bytes | Handler, timeout_s: float = 2.0, clock: Clock | None = None
+        ) -> tuple[MexcOrders, Venue]:
             venue = Venue(*answers)
             await stack.enter_async_context(venue.server)
             url = venue.server.url
             orders = open_orders(
                 MexcEndpoints(rest_url=url, ws_url="ws://unused", calendar_url=url),
                 Credentials(api_key="mx0demo", api_secret=Secret(SECRET)),
-                clock=SystemClock(),
+                clock=clock or SystemClock(),
                 events=RecordedEvents(),
                 jitter=no_jitter,
                 timeout_s=timeout_s,
@@ -123,6 +126,54 @@ async def test_the_signature_covers_exactly_what_is_sent(start: Start) -> None:
     await orders.submit(example_order(symbol="GOLD(PAXG)USDT"), StageTimes())
     query, _, signature = venue.orders[-1].split(" ")[1].partition("?")[2].rpartition("&signature=")
     assert Signer(Secret(SECRET)).sign(query) == signature
+
+
+class _LateClock(SystemClock):
+    """The machine's clock, a while later."""
+
+    later_ns = 0
+
+    def monotonic_ns(self) -> int:
+        return super().monotonic_ns() + self.later_ns
+
+
+async def test_a_request_that_was_signed_ahead_goes_out_as_it_is_while_it_is_fresh(start: Start) -> None:
+    clock = _LateClock()
+    orders, venue = await start(ACK, ACK, ACK, clock=clock)
+    await orders.warm()
+    fresh, old = example_order(), example_order()
+    orders.prepare(fresh)
+    await asyncio.sleep(0.003)
+    before_ms = clock.now().timestamp() * 1000
+    await orders.submit(fresh, StageTimes())
+    assert int(venue.parameters()["timestamp"]) < before_ms
+    orders.prepare(old)
+    clock.later_ns = 60_000_000
+    await orders.submit(old, StageTimes())
+    assert int(venue.parameters()["timestamp"]) >= before_ms + 50
+    await orders.submit(fresh, StageTimes())  # never the same request twice
+    assert len(set(venue.orders)) == 3
+
+
+async def test_what_was_signed_with_other_credentials_is_signed_anew(start: Start) -> None:
+    orders, venue = await start(ACK)
+    order = example_order()
+    orders.prepare(order)
+    orders.use(Credentials(api_key="mx0other", api_secret=Secret("otherSecret")))
+    await orders.submit(order, StageTimes())
+    query, _, signature = venue.orders[-1].split(" ")[1].partition("?")[2].rpartition("&signature=")
+    assert Signer(Secret("otherSecret")).sign(query) == signature
+    assert "X-MEXC-APIKEY: mx0other\r\n" in venue.heads[-1]
+
+
+async def test_what_is_signed_ahead_and_never_sent_is_forgotten(start: Start) -> None:
+    clock = _LateClock()
+    orders, _ = await start(clock=clock)
+    for _ in range(3):
+        orders.prepare(example_order())
+        clock.later_ns += 60_000_000
+    orders.prepare(example_order(order_type=OrderType.TRIGGER))  # the venue has no such order
+    assert len(orders._ahead) == 0
 
 
 @pytest.mark.parametrize(
