@@ -1,4 +1,4 @@
-"""Numbered cases of announced listings: F3x how they move, F4x the exchange's clock, F5x many at once."""
+"""Numbered cases of announced listings: F3x how they move, F4x the exchange's clock, F5x many at once, F6x the key's pairs."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,10 +7,11 @@ from tests.contract.venue_mexc.conftest import LISTED, StartVenue
 from tests.contract.venue_mexc.venue import ConnectedVenue
 from tests.contract.venue_mexc.watching import CALENDAR, QUICK, SLOW, STREAM, TICKER, Watch, watching
 
+from signalbox.domain.errors import VenueUnavailable
 from signalbox.domain.instruments import InstrumentStatus
 from signalbox.domain.listings import ListingState
 from signalbox.domain.ports import FeedIntervals
-from signalbox.simulators.mexc.options import SimulatorOptions, Switches
+from signalbox.simulators.mexc.options import AccountOptions, SimulatorOptions, Switches
 
 CALM = FeedIntervals(calendar_s=0.1, ticker_s=1.0)
 
@@ -206,3 +207,23 @@ async def test_f51_fifty_announced_listings_of_one_instant_are_all_reported(venu
         await watch.until(lambda: {s.symbol for s in watch.sightings if s.source is CALENDAR} == names)
         await watch.until(lambda: {s.symbol for s in watch.sightings if s.source is STREAM} == names)
         assert not venue.events.told("unknown symbols at once")
+
+
+async def test_f60_what_a_key_may_trade_can_be_asked(start_venue: StartVenue) -> None:
+    venue = await start_venue(
+        SimulatorOptions(listings=(LISTED,), accounts=(AccountOptions(symbols=("BTCUSDT",)), AccountOptions(label="b")))
+    )
+    bound = await venue.orders.tradable_symbols()
+    assert (bound.own, bound.is_bound) == ({"BTCUSDT"}, True)
+    assert bound.default is not None
+    assert "索拉拉USDT" in bound.default
+    assert "WEBONLYUSDT" not in bound.default
+    second = venue.simulator.accounts[1]
+    other = await venue.account(api_key=str(second["api_key"]), secret=str(second["secret"])).tradable_symbols()
+    assert other.is_bound is False
+
+
+async def test_f61_a_key_whose_pairs_cannot_be_read_is_unavailable(venue: ConnectedVenue) -> None:
+    venue.fault("malformed_answer", target="/api/v3/selfSymbols")
+    with pytest.raises(VenueUnavailable):
+        await venue.orders.tradable_symbols()
