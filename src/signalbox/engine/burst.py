@@ -14,6 +14,7 @@ from signalbox.domain.configuration import ListingSniperParameters, OrderStyle
 from signalbox.domain.money import plain
 from signalbox.domain.orders import Order, OrderType, RefusalKind, Rejected
 from signalbox.domain.ports import Clock
+from signalbox.domain.risk.checks import SkipCode
 
 MAX_ATTEMPTS = 120
 """Of one entry, whatever its window: ten seconds at the twelve orders per second that MEXC takes."""
@@ -40,9 +41,11 @@ class AsLimit(Struct, frozen=True):
 
 
 class Over(Struct, frozen=True):
-    """No further attempt. `reason` is empty when the refusal says it all."""
+    """No further attempt. `reason` is empty when the refusal says it all. `stale`: it could have been tried again, but
+    only when the signal is no longer fresh."""
 
     reason: str = ""
+    stale: bool = False
 
 
 Step = Again | AsLimit | Over
@@ -102,14 +105,15 @@ class Burst:
         slots = math.ceil(passed) if wait_s > 0 else math.floor(passed) + 1
         at_ns = self._first_ns + slots * self._interval_ns
         if self._clock.at(at_ns) > self.until:
-            return Over("the next attempt would come after the deadline")
+            return Over("dropped as stale: the next attempt would come after the deadline", stale=True)
         return Again(at_ns)
 
     def explained(self, refusal: Rejected, step: Step) -> Rejected:
-        """The refusal, with the reason why it was the last one."""
+        """The refusal, with the reason why it was the last one. What never left and went stale has that as its code."""
         if not isinstance(step, Over) or not step.reason:
             return refusal
-        return structs.replace(refusal, message=f"{refusal.message} ({step.reason})")
+        code = SkipCode.STALE.value if step.stale and not refusal.sent else refusal.code
+        return structs.replace(refusal, code=code, message=f"{refusal.message} ({step.reason})")
 
     def _at_once(self) -> Step:
         return Again(self._clock.monotonic_ns())

@@ -308,7 +308,7 @@ def refuse_fenced_out(result: IntentResult, account_id: AccountId) -> None:
 def _paced(missing_s: float) -> Rejected:
     return Rejected(
         code=ORDER_RATE,
-        message=f"nothing was sent: the account's orders per second are used up for {missing_s:.1f} s more",
+        message=f"nothing was sent: the venue's limits leave no room for {missing_s:.1f} s more",
         kind=RefusalKind.THROTTLED,
         response={},
         retry_after_s=missing_s,

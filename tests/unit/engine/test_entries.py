@@ -192,7 +192,7 @@ CASES = [
         name="nothing ever left the machine",
         answers=[refused(RefusalKind.THROTTLED, sent=False, retry_after_s=3.0)] * 60,
         types=[],
-        rows=[(FAILED, "THROTTLED")] * 4,
+        rows=[*[(FAILED, "THROTTLED")] * 3, (FAILED, "STALE")],
         trades=0,
     ),
     Case(
@@ -328,12 +328,12 @@ CASES = [
         spent=SPEND,
     ),
     Case(
-        name="ledger away at the commit, nothing written",
-        answers=[],
+        name="ledger away at the commit, nothing written, and back while the signal is fresh",
+        answers=[accepted()],
         prepare=_away("commit", Fault.NOT_DONE),
-        types=[],
-        rows=[],
-        trades=0,
+        types=[OrderType.MARKET],
+        rows=[(FILLED, None)],
+        spent=SPEND,
     ),
     Case(
         name="ledger away at the commit, written all the same",
