@@ -1,4 +1,4 @@
-"""Numbered cases of announced listings: F3x how they move, F4x the exchange's clock, F5x many at once, F6x the key's pairs."""
+"""Numbered cases of announced listings: F3x how they move, F4x the clock, F5x many at once, F6x the key's pairs."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -214,7 +214,8 @@ async def test_f60_what_a_key_may_trade_can_be_asked(start_venue: StartVenue) ->
         SimulatorOptions(listings=(LISTED,), accounts=(AccountOptions(symbols=("BTCUSDT",)), AccountOptions(label="b")))
     )
     bound = await venue.orders.tradable_symbols()
-    assert (bound.own, bound.is_bound) == ({"BTCUSDT"}, True)
+    assert bound.own == frozenset({"BTCUSDT"})
+    assert bound.is_bound is True
     assert bound.default is not None
     assert "索拉拉USDT" in bound.default
     assert "WEBONLYUSDT" not in bound.default
