@@ -1,7 +1,8 @@
 """One account at work: its desk, its venues, its exits, and the run that feeds it.
 
 Opening is recovery. Exits work from the first moment on, except those of positions whose own exit is still unclear;
-entries start when every order that an earlier engine left behind is settled.
+entries start when every order that an earlier engine left behind is settled and the books were compared with the
+venue's.
 """
 
 import asyncio
@@ -16,13 +17,16 @@ from signalbox.domain.orders import Mode
 from signalbox.domain.ports import CapacityHistory, SystemState
 from signalbox.domain.runs import Run, RunStatus, StopMode
 from signalbox.engine.asking import asked
+from signalbox.engine.balances import Wallet
 from signalbox.engine.credentials import CREDENTIALS, CredentialGate
 from signalbox.engine.desk import Desk, DeskRules
 from signalbox.engine.dispatch import Dispatcher
 from signalbox.engine.entries import Entries
 from signalbox.engine.exits import Exits
+from signalbox.engine.late_fills import LateFills
 from signalbox.engine.listing_watch import ListingWatch
 from signalbox.engine.parts import AccountVenues, EngineParts, VenueFactory
+from signalbox.engine.reconcile import Reconciler
 from signalbox.engine.recovery import Recovery
 from signalbox.engine.settlement import Settlement
 from signalbox.engine.sniping import Sniping
@@ -58,6 +62,7 @@ class TradingAccount:
         self._parts = parts
         self._system = OFF
         self._since_ns = 0
+        self._fence: int | None = None
         self._serving = False
         self._stop = asyncio.Event()
         self._alive: set[asyncio.Task[None]] = set()
@@ -69,6 +74,11 @@ class TradingAccount:
         return self._serving
 
     @property
+    def fence(self) -> int | None:
+        """The number under which this engine owned the account last, None when it never did."""
+        return self._fence
+
+    @property
     def open_for_s(self) -> float:
         """Seconds since this engine owns it."""
         return (self._parts.clock.monotonic_ns() - self._since_ns) / 1_000_000_000
@@ -76,7 +86,7 @@ class TradingAccount:
     async def run(self, system: SystemState) -> None:
         """Serve the account until `close`. Raises whatever breaks it; the caller decides what that means."""
         self._system = system
-        fence = await self._parts.ledger.own(self.account.id, self._parts.holder)
+        fence = self._fence = await self._parts.ledger.own(self.account.id, self._parts.holder)
         self.owned, self._since_ns = True, self._parts.clock.monotonic_ns()
         try:
             venues = await self._parts.venues.open(self.account, self._parts.journal)
@@ -100,7 +110,8 @@ class TradingAccount:
         if not self._serving:
             raise AccountClosed(f"account {self.account.label} is not being served")
         await asked(self._prepare(run), what="the preparation of the run", within_s=START_LIMIT_S)
-        await self._parts.ledger.set_run_status(run.id, RunStatus.RUNNING, at=self._parts.clock.now())
+        now = self._parts.clock.now()
+        await self._parts.ledger.set_run_status(run.id, RunStatus.RUNNING, at=now, fence=self._fence)
         self.desk.run, self.desk.run_active = run, True
         self._sniping.begin(run.configuration)
 
@@ -172,6 +183,7 @@ class TradingAccount:
         self._recovery = Recovery(
             self.desk, ledger, settlement, clock=clock, journal=journal, on_settled=self._watch_positions
         )
+        self._reconciler = self._reconciliation(settlement)
         self._listing_watch = ListingWatch(self.account, self.desk, self._parts, venues)
         self._sniping = Sniping(
             self.desk,
@@ -181,6 +193,31 @@ class TradingAccount:
             watch=self._listing_watch,
             spawn=self._spawn,
             on_held=self._watch_positions,
+        )
+
+    def _reconciliation(self, settlement: Settlement) -> Reconciler:
+        ledger, clock, journal, venues = self._parts.ledger, self._parts.clock, self._parts.journal, self._venues
+        late_fills = LateFills(
+            self.desk,
+            ledger,
+            settlement,
+            venues.orders,
+            clock=clock,
+            journal=journal,
+            on_changed=self._watch_positions,
+        )
+        return Reconciler(
+            self.account,
+            self.desk,
+            ledger,
+            venues.orders,
+            late_fills=late_fills,
+            wallet=Wallet(self.account, self.desk, ledger, venues.orders, venues.market, journal=journal),
+            hints=settlement.hints,
+            clock=clock,
+            journal=journal,
+            on_hanging=lambda hanging: self._spawn(self._recovery.settle_again(hanging)),
+            is_carried=self.dispatcher.carries,
         )
 
     def _require_live_venue(self) -> None:
@@ -201,6 +238,7 @@ class TradingAccount:
                 self._spawn(self._listing_watch.run())
                 self._spawn(self._credentials.keep())
                 self._spawn(self._recover(histories))
+                self._spawn(self._reconciler.watch())
                 self._watch_positions()
                 await self._stop.wait()
                 await self._wind_down()
@@ -209,14 +247,18 @@ class TradingAccount:
 
     async def _recover(self, histories: dict[Mode, CapacityHistory]) -> None:
         await self._recovery.run(histories)
+        await self._reconciler.start()
+        self._parts.journal.health(f"account:{self.account.label}", "running", holder=self._parts.holder)
         self.was_ready = True
         self.ready.set()
+        await self._reconciler.run()
 
     async def _prepare(self, run: Run) -> None:
         await self.reload_settings()
         if effective_mode(run.configuration, self.desk.settings) is Mode.LIVE:
             live = await self._credentials.prove()
             await live.warm()
+            await self._reconciler.start()
         await self._sniping.prepare(self.account.id, run.configuration)
         await self._load_instruments()
 
