@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from signalbox.domain.errors import ConfigError, SignalboxError, VenueUnavailabl
 from signalbox.domain.orders import Mode
 from signalbox.engine.clock import SystemClock
 from signalbox.ledger import migrate
+from signalbox.ledger.queries.accounts import AccountRow
 from signalbox.venues.http import parse_target
 from signalbox.venues.http_pool import HttpPool, PoolLimits
 from signalbox.venues.mexc.calendar import HEADERS, MexcCalendar
@@ -37,6 +38,7 @@ _PATIENCE_S: Final = 10.0
 _FREE_BYTES_MIN: Final = 512 * 1024 * 1024
 _WEIGHT: Final = 100
 """Request weight that a look may use: a few reads."""
+_BOOKS_STALE_S: Final = 300
 _OFFSET_WARN_MS: Final = 250
 _OFFSET_FAIL_MS: Final = 900
 
@@ -161,7 +163,22 @@ async def _control_findings(settings: Settings, control: Control) -> list[Findin
         )
     source = CredentialSource(settings)
     rows = await accounts.list_accounts(control)
-    return findings + [_credentials(source, row.label, live=row.mode is Mode.LIVE and row.auto_trade) for row in rows]
+    findings += [_credentials(source, row.label, live=row.mode is Mode.LIVE and row.auto_trade) for row in rows]
+    now = SystemClock().now()
+    return findings + [_books(row, now, engine_runs=shown.engine_is_alive) for row in rows if row.compared_at]
+
+
+def _books(row: AccountRow, now: datetime, *, engine_runs: bool) -> Finding:
+    """The last comparison with the exchange's books: its age and its result."""
+    name, seconds = f"books of {row.label}", (now - row.compared_at).total_seconds() if row.compared_at else 0
+    age = f"compared {seconds:.0f} s ago"
+    if not row.books_agree:
+        advice = f"look at what differs: 'signalbox books list --account {row.label} --differing'"
+        return Finding(name=name, verdict=Verdict.WARNING, found=f"{age}: they differ", advice=advice)
+    if engine_runs and seconds > _BOOKS_STALE_S:
+        advice = "look at the alerts and at the engine's log: the exchange may not answer"
+        return Finding(name=name, verdict=Verdict.WARNING, found=f"{age}; once a minute is normal", advice=advice)
+    return Finding(name=name, verdict=Verdict.OK, found=f"{age}: they agree with the exchange's")
 
 
 def _credentials(source: CredentialSource, label: str, *, live: bool) -> Finding:

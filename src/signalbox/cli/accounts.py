@@ -101,6 +101,7 @@ def list_(as_json: JsonFlag = False) -> None:
         Column("auto trade"),
         prose("credentials"),
         prose("last check"),
+        prose("books", extra=True),
         times("added", extra=True),
     ]
     out = stdout()
@@ -132,6 +133,7 @@ def _row(item: _Shown) -> list[object]:
         account.auto_trade,
         place,
         _last_check(account),
+        _books(account),
         account.created_at,
     ]
 
@@ -142,3 +144,11 @@ def _last_check(account: AccountRow) -> str | None:
     if account.validated_at is None:
         return None
     return f"good, {local_time(account.validated_at, milliseconds=False)}"
+
+
+def _books(account: AccountRow) -> str | None:
+    """When the books were last compared with the exchange's, and how they agreed."""
+    if account.compared_at is None:
+        return None
+    result = "agree" if account.books_agree else "differ"
+    return f"{result}, {local_time(account.compared_at, milliseconds=False)}"

@@ -31,6 +31,7 @@ COMMANDS = {
     "signals": _Entry("signals", "Signals: what was detected, by which source."),
     "trades": _Entry("trades", "Trades: list, show one with every check and latency stage."),
     "positions": _Entry("positions", "Positions and their results."),
+    "books": _Entry("books", "The exchange's books beside ours: comparisons, external orders, the wallet."),
     "events": _Entry("events", "What happened, and who did it."),
     "alerts": _Entry("alerts", "Alerts: what somebody has to look at."),
     "settings": _Entry("settings", "Guardrails of an account: show, set."),

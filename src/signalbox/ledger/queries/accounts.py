@@ -27,6 +27,8 @@ class AccountRow(Struct, frozen=True, kw_only=True):
     last_error: str | None
     checked_at: datetime | None = None
     validation_asked_at: datetime | None = None
+    compared_at: datetime | None = None
+    books_agree: bool | None = None
 
     @property
     def check_is_done(self) -> bool:
@@ -74,8 +76,12 @@ async def list_accounts(session: ReadSession) -> list[AccountRow]:
         """
         SELECT a.id, a.venue, a.label, a.environment, a.created_at, a.validated_at, a.last_error, a.checked_at,
                a.validation_asked_at, coalesce(s.mode, 'simulation') AS mode,
-               coalesce(s.auto_trade, false) AS auto_trade
+               coalesce(s.auto_trade, false) AS auto_trade, r.finished_at AS compared_at, r.agreed AS books_agree
         FROM accounts AS a LEFT JOIN settings AS s ON s.account_id = a.id
+        LEFT JOIN LATERAL (
+            SELECT finished_at, agreed FROM reconciliations WHERE account_id = a.id
+            ORDER BY finished_at DESC, id DESC LIMIT 1
+        ) AS r ON true
         ORDER BY a.label, a.venue
         """,
     )

@@ -226,7 +226,7 @@ async def fills_of(session: ReadSession, order_id: OrderId) -> list[FillRow]:
         FillRow,
         """
         SELECT exchange_trade_id, price, quantity, quote_quantity, fee, fee_asset, is_maker, filled_at
-        FROM fills WHERE order_id = $1 ORDER BY filled_at, id
+        FROM fills WHERE order_id = $1 AND replaced_at IS NULL ORDER BY filled_at, id
         """,
         order_id,
     )
