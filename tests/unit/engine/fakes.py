@@ -14,7 +14,7 @@ from tests.unit.domain import examples
 from tests.unit.engine.fake_ledger import FakeDatabase
 
 from signalbox.domain.configuration import Account
-from signalbox.domain.ids import ClientOrderId
+from signalbox.domain.ids import ClientOrderId, OrderId
 from signalbox.domain.instruments import Instrument, TradableSymbols
 from signalbox.domain.listings import ListingSchedule, ListingState, UpcomingListing
 from signalbox.domain.market import BookLevel, BookTicker, ClockReading, OrderBook
@@ -177,6 +177,7 @@ class FakeVenue:
         self.answers: list[Answer] = []
         self.answers_for: dict[str, list[Answer]] = defaultdict(list)
         self.sent: list[Order] = []
+        self.sent_times: dict[OrderId, datetime] = {}
         self.arrived = asyncio.Event()
         self.violations: list[str] = []
         self.cancelled: list[Order] = []
@@ -212,6 +213,7 @@ class FakeVenue:
         answer = self._answer(order)
         if answer.sent:
             self.sent.append(order)
+            self.sent_times[order.id] = self._clock.now()
             self.arrived.set()
             stages.sent_at = self._clock.now()
         number = str(len(self.sent))
