@@ -43,11 +43,22 @@ def create(
     max_concurrent_listings: Annotated[int | None, typer.Option(help="Held or in flight at once.")] = None,
     recv_window: Annotated[int | None, typer.Option(help="Milliseconds, at most 1000.")] = None,
     order_style: Annotated[OrderStyle | None, typer.Option(help="How an entry is sent.")] = None,
-    max_price: Annotated[str | None, typer.Option(help="Highest price, quote per base; only with ioc_limit.")] = None,
+    max_price: Annotated[
+        str | None, typer.Option(help="Highest price, quote per base; rules market orders out.")
+    ] = None,
     max_slippage: Annotated[str | None, typer.Option(help="Fraction above the reference price, 0.10 = 10 %.")] = None,
     freshness_s: Annotated[str | None, typer.Option(help="Seconds in which a listing may be traded.")] = None,
     calendar_interval_s: Annotated[str | None, typer.Option(help="Seconds between calendar polls.")] = None,
     ticker_interval_s: Annotated[str | None, typer.Option(help="Seconds between ticker polls.")] = None,
+    opening_lead_ms: Annotated[
+        int | None, typer.Option(help="Arrive so many milliseconds after an announced opening; negative: before it.")
+    ] = None,
+    burst_interval_ms: Annotated[
+        int | None, typer.Option(help="Pause between attempts while the exchange says 'not yet'.")
+    ] = None,
+    warm_s: Annotated[
+        str | None, typer.Option(help="Seconds before an announced opening with a core kept busy; 0: none.")
+    ] = None,
     take_profit: Annotated[
         str | None, typer.Option(help="Sell all at this gain, a fraction of the entry price, or none.")
     ] = None,
@@ -89,6 +100,9 @@ def create(
         "freshness_s": amount(freshness_s, "freshness_s"),
         "calendar_interval_s": amount(calendar_interval_s, "calendar_interval_s"),
         "ticker_interval_s": amount(ticker_interval_s, "ticker_interval_s"),
+        "opening_lead_ms": opening_lead_ms,
+        "burst_interval_ms": burst_interval_ms,
+        "warm_s": amount(warm_s, "warm_s"),
     }
     exits = {
         "take_profit": take_profit,
