@@ -111,7 +111,7 @@ async def test_what_was_missed_says_why(world: World) -> None:
 
 async def test_a_listing_that_was_taken_back_is_cancelled(world: World) -> None:
     await _running(world, "--calendar-interval-s", "1")
-    await world.list_later("GONEUSDT", 60_000, moves=((3000, None),))
+    await world.list_later("GONEUSDT", 60_000, moves=((3000, None),), visible_before_open=False)
     row = await _record(world, "GONEUSDT", "missed")
     assert (row["reason_code"], row["decision_id"]) == ("CANCELLED", None)
     assert "GONEUSDT" in await world.command("listings", "missed", "--reason", "CANCELLED")
@@ -135,6 +135,11 @@ async def test_what_appears_while_nobody_watches_is_found_at_the_next_start(worl
     await world.kill_engine()
     await world.list_now("DOWNUSDT")
     await world.start_engine()
+
+    async def failed() -> Any:
+        return await world.value("SELECT id FROM bot_runs WHERE status = 'failed'")
+
+    await world.eventually(failed, "the run of the killed engine is failed")
     await world.command("run", "start", "main", "main")
     down = await _record(world, "DOWNUSDT", "missed")
     assert down["reason_code"] == "NO_RUN"

@@ -212,7 +212,7 @@ _STYLES = {
 
 def _events(story: ListingStory) -> Table | Text:
     start = story.record.first_seen_at
-    columns = [times("time"), Column("after first\nsight"), Column("what"), prose("")]
+    columns = [times("time"), Column("after first\nsight"), Column("what"), prose("in words")]
     rows = [[e.at, _gap(e, start), Text(e.kind, style=_STYLES.get(e.kind, "")), e.text] for e in story.events]
     return table("", columns, rows, empty="")
 

@@ -45,7 +45,7 @@ MOST_REMEMBERED = 2000
 QUIET_S = 0.25
 """How long a note waits before anything is done with it: orders go first."""
 
-SWEEP_S = 30.0
+SWEEP_S = 10.0
 FIRST_SWEEP_BACK = timedelta(days=30)
 SWEEP_BACK = timedelta(hours=1)
 
