@@ -69,7 +69,6 @@ class Sniping:
                 orders=venues.orders,
                 clock=parts.clock,
                 journal=parts.journal,
-                keep_hot=self._keep_hot,
             ),
         )
         self._intake: Intake | None = None
@@ -180,11 +179,6 @@ class Sniping:
         self._openings.on_schedule()
         self._warm_up.on_schedule()
         self._upcoming.on_schedule()
-
-    async def _keep_hot(self, until_ns: int) -> None:
-        """An event loop that never sleeps needs no wake-up."""
-        while self._parts.clock.monotonic_ns() < until_ns:  # noqa: ASYNC110 - not to sleep is the point
-            await asyncio.sleep(0)
 
     def _on_evidence(self, signal: ListingSignal, sighting: Sighting) -> None:
         if sighting.source is not DetectionSource.CALENDAR and sighting.price is not None:

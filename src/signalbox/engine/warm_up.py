@@ -2,7 +2,6 @@
 rehearsed, and for the last seconds the engine is kept hot."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from msgspec import Struct
@@ -14,6 +13,7 @@ from signalbox.domain.ports import Clock, EventSink, Ledger, OrderVenue
 from signalbox.engine.asking import asked
 from signalbox.engine.desk import Desk
 from signalbox.engine.openings import Openings
+from signalbox.engine.warmth import WarmPaths, Warmth
 
 PREPARE_NS = 5_000_000_000
 """How long before an order is due everything is made ready."""
@@ -26,14 +26,13 @@ _NS = 1_000_000_000
 
 
 class WarmParts(Struct, frozen=True, kw_only=True):
-    """What is warmed. `keep_hot` keeps the loop and its paths awake until that instant (monotonic nanoseconds)."""
+    """What is warmed."""
 
     desk: Desk
     ledger: Ledger
     orders: dict[Mode, OrderVenue]
     clock: Clock
     journal: EventSink
-    keep_hot: Callable[[int], Awaitable[None]]
 
 
 class WarmUp:
@@ -51,6 +50,9 @@ class WarmUp:
     async def follow(self, configuration: BotConfiguration) -> None:
         """Make ready for one opening after the other, until cancelled."""
         ready_for = 0
+        parts = self._parts
+        paths = WarmPaths(desk=parts.desk, ledger=parts.ledger, orders=parts.orders)
+        warmth = Warmth(paths, configuration, parts.clock)
         while True:
             self._changed.clear()
             due_ns = self._next_due_ns(configuration)
@@ -62,7 +64,7 @@ class WarmUp:
             if due_ns - ready_for > PREPARE_NS:  # several that open together are one effort
                 ready_for = due_ns
                 await self._make_ready(configuration)
-            await self._stay_hot(due_ns, round(configuration.parameters.warm_s * _NS))
+            await self._stay_hot(warmth, due_ns, round(configuration.parameters.warm_s * _NS))
 
     def _next_due_ns(self, configuration: BotConfiguration) -> int | None:
         return self._openings.next_due_ns(configuration.parameters, partial(_wanted, configuration))
@@ -93,11 +95,11 @@ class WarmUp:
         except LedgerUnavailable as error:
             parts.journal.health("ledger", "error", waiting_for="a rehearsal before an opening", reason=str(error))
 
-    async def _stay_hot(self, due_ns: int, warm_ns: int) -> None:
+    async def _stay_hot(self, warmth: Warmth, due_ns: int, warm_ns: int) -> None:
         """Keep hot around this instant, as long as it stays announced."""
         until_ns = due_ns + HOT_AFTER_NS
         if warm_ns and await self._slept_until(due_ns - warm_ns):
-            hot = asyncio.ensure_future(self._parts.keep_hot(until_ns))
+            hot = asyncio.ensure_future(warmth.keep(until_ns, due_ns=due_ns))
             changed = asyncio.ensure_future(self._changed.wait())
             try:
                 await asyncio.wait({hot, changed}, return_when=asyncio.FIRST_COMPLETED)
