@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from signalbox.ledger.databases import database_name, with_database
 from signalbox.simulators.mexc.main import serve
 from signalbox.simulators.mexc.options import AccountOptions, RateLimitOptions, SimulatorOptions
 from signalbox.simulators.mexc.server import SimulatedMexc
@@ -122,9 +123,28 @@ class World:
             assert answer.status == 200, await answer.text()
             return await answer.json()
 
+    async def change_listing(self, symbol: str, **changes: Any) -> None:
+        """Halt, resume or move a pair, or change its rules."""
+        url = f"{self.exchange.rest_url}/control/listings"
+        async with self._session.patch(url, json={"symbol": symbol, **changes}) as answer:
+            assert answer.status == 200, await answer.text()
+
     async def list_now(self, symbol: str, **options: Any) -> None:
         """A surprise listing whose push reaches every listener at once."""
         await self.control("listings", **{"symbol": symbol, "announced": False, "push_now": True} | options)
+
+    async def until_running(self) -> None:
+        """Wait until a run is on."""
+        running = "SELECT true FROM bot_runs WHERE status = 'running'"
+        await self.eventually(lambda: self.value(running), "a run is on")
+
+    async def connected(self, sockets: int = 1) -> None:
+        """Wait until the engine listens to the exchange."""
+
+        async def listening() -> bool:
+            return self.exchange.hub.connections >= sockets
+
+        await self.eventually(listening, f"{sockets} websockets are open")
 
     async def list_later(self, symbol: str, in_ms: int, **options: Any) -> None:
         """A listing that the calendar announces now and that opens after `in_ms`."""
@@ -196,6 +216,18 @@ class World:
         rows: list[asyncpg.Record] = await self.eventually(found, f"a {side} order for {symbol} is {status}")
         assert len(rows) == 1
         return rows[0]
+
+
+async def allow_connections(database_url: str, *, allowed: bool) -> None:
+    """Cut every connection to a database and refuse new ones, or let them in again."""
+    name = database_name(database_url)
+    connection = await asyncpg.connect(with_database(database_url, "postgres"))
+    try:
+        await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {str(allowed).lower()}')
+        if not allowed:
+            await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+    finally:
+        await connection.close()
 
 
 @contextlib.asynccontextmanager

@@ -151,7 +151,7 @@ class Exits:
                 await self._too_little(watch, inputs, verdict)
             elif self._clock.monotonic_ns() >= watch.not_before_ns:
                 pause_s = await self._sell(watch, inputs, verdict, rules)
-                watch.not_before_ns = self._clock.monotonic_ns() + round(pause_s * _NS)
+                self._pause(watch, pause_s)
                 if not pause_s:
                     continue
             await self._wait(watch, position)
@@ -170,6 +170,9 @@ class Exits:
             flatten=self._flattening(position.id),
             discount=watch.style.discount,
         )
+
+    def _pause(self, watch: _Watch, seconds: float) -> None:
+        watch.not_before_ns = self._clock.monotonic_ns() + round(seconds * _NS)
 
     async def _wait(self, watch: _Watch, position: Position) -> None:
         """Until something is heard, the time limit or the end of a pause is there, at most LOOK_S."""
@@ -200,14 +203,15 @@ class Exits:
             report.refused(verdict, f"the ledger said {result or 'nothing'}", pause_s)
             return pause_s
         attempt = await self._dispatcher.attempt(intent.order, intent.stages)
-        if attempt.filled:
-            style.sold()
+        if attempt.result is not None and attempt.filled:
+            style.sold(attempt.result.executed_quantity)
             report.sold(verdict)
             return 0.0
         pause_s = style.after(attempt, rules)
         refusal = attempt.refusal
         if refusal is not None and refusal.kind is RefusalKind.BALANCE:
-            pause_s = await self._look_into_the_wallet(watch, inputs, pause_s)
+            await self._look_into_the_wallet(watch, inputs)
+            pause_s = style.at_once() if style.has_less_than(inputs.position.quantity) else pause_s
         reason = f"{refusal.code} {refusal.message}" if refusal else "nothing was sold"
         report.refused(verdict, reason, pause_s, order_id=intent.order.id)
         return pause_s
@@ -223,31 +227,29 @@ class Exits:
         finally:
             waiting.cancel()
 
-    async def _look_into_the_wallet(self, watch: _Watch, inputs: ExitInputs, pause_s: float) -> float:
-        """The venue says that we hold less: ask how much it is, and sell that."""
+    async def _look_into_the_wallet(self, watch: _Watch, inputs: ExitInputs) -> None:
+        """The venue says that we hold less: ask how much it is, so that this is sold. A wallet that has enough all the
+        same contradicts the refusal: coins just bought may not be free yet."""
         position, rules = inputs.position, inputs.instrument
         venue = self._venues.orders.get(position.mode)
-        if venue is None or rules is None:
-            return pause_s
-        free = await free_balance(venue, rules.base, self._journal)
-        if free is None:
-            return pause_s
+        free = None if venue is None or rules is None else await free_balance(venue, rules.base, self._journal)
+        if free is None or rules is None:
+            return
         watch.style.free = free
-        if free >= position.quantity:  # the wallet contradicts the refusal: coins just bought may not be free yet
+        if watch.style.has_less_than(position.quantity):
+            watch.report.wallet_differs(position, rules.base, free)
+        else:
             watch.report.wallet_agrees()
-            return pause_s
-        watch.report.wallet_differs(position, rules.base, free)
-        return watch.style.at_once()
 
     async def _too_little(self, watch: _Watch, inputs: ExitInputs, verdict: ExitVerdict) -> None:
-        """A rule says sell, but the venue does not take so little: told once, and looked at again with each price.
-        What a wallet held is not believed for ever."""
-        watch.report.dust(verdict, inputs)
-        free, position = watch.style.free, inputs.position
-        if free is None or free >= position.quantity or self._clock.monotonic_ns() < watch.not_before_ns:
-            return
-        pause_s = await self._look_into_the_wallet(watch, inputs, watch.style.next_pause_s())
-        watch.not_before_ns = self._clock.monotonic_ns() + round((pause_s or watch.style.next_pause_s()) * _NS)
+        """A rule says sell, but the venue does not take so little: told once, and looked at again with each price. When
+        it is the wallet that has too little, it is looked into again now and then."""
+        style, before = watch.style, watch.style.free
+        if not style.has_less_than(inputs.position.quantity):
+            watch.report.dust(verdict, inputs)
+        elif self._clock.monotonic_ns() >= watch.not_before_ns:
+            await self._look_into_the_wallet(watch, inputs)
+            self._pause(watch, style.next_pause_s() if style.free == before else 0.0)
 
     async def _store_peaks(self, watch: _Watch, price: LivePrice) -> None:
         """Keep a trailing stop's highest bid in the ledger: at most once a second, at once with an exit's decision. A

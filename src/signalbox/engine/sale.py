@@ -8,6 +8,7 @@ from msgspec import structs
 
 from signalbox.domain.backoff import backoff
 from signalbox.domain.instruments import Instrument
+from signalbox.domain.money import ZERO
 from signalbox.domain.orders import OrderStatus, RefusalKind, Rejected
 from signalbox.engine.dispatch import Attempt
 from signalbox.engine.settlement import NOT_FOUND_AT_VENUE
@@ -33,7 +34,7 @@ class SaleStyle:
     def __init__(self) -> None:
         self.discount: Decimal | None = None
         self.free: Decimal | None = None
-        self._least_notional = Decimal(0)
+        self._least_notional = ZERO
         self._at_once = 0
         self._pauses: Iterator[float] = backoff()
 
@@ -50,11 +51,16 @@ class SaleStyle:
             min_notional_market=max(instrument.min_notional_market, self._least_notional),
         )
 
-    def sold(self) -> None:
-        """Something was sold: the way was right."""
-        self.free = None
+    def sold(self, quantity: Decimal) -> None:
+        """Something was sold: the way was right. A wallet that was looked into has that much less now."""
+        if self.free is not None:
+            self.free = max(self.free - quantity, ZERO)
         self._at_once = 0
         self._pauses = backoff()
+
+    def has_less_than(self, quantity: Decimal) -> bool:
+        """Whether the wallet was looked into, and has less than this."""
+        return self.free is not None and self.free < quantity
 
     def next_pause_s(self) -> float:
         """1, 2, 4 … 30 s."""
