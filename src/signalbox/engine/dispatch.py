@@ -111,6 +111,8 @@ class Dispatcher:
         """Commit an intent. None means: the ledger was away, the commit was not certain, so nothing may be sent; the
         record has been set right by then. Raises FencedOut when another engine owns the account."""
         order = intent.order
+        if order is not None and order.mode in self._venues:  # signed while this waits for the ledger
+            asyncio.get_running_loop().call_soon(self._venues[order.mode].prepare, order)
         try:
             result = await self._ledger.commit(intent)
         except LedgerUnavailable as error:

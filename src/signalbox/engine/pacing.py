@@ -57,6 +57,8 @@ class Pacer:
         return 0.0 if venue is None else venue.order_wait_s(Purpose.ENTRY, self.on_their_way[mode] + 1)
 
     async def _first_come(self, line: asyncio.Lock, wait_s: Callable[[], float], until: datetime) -> float:
+        if not line.locked() and wait_s() <= 0:  # the usual case, without a timer
+            return 0.0
         left = (until - self._clock.now()).total_seconds()
         try:
             async with asyncio.timeout(max(0.0, left)), line:

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from signalbox.domain.ids import OrderId, client_order_id, listing_signal_id
 
@@ -11,6 +11,9 @@ AT = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
 def test_a_listing_has_the_same_id_in_every_process_and_version() -> None:
     assert listing_signal_id("NEWUSDT", AT) == UUID("d2ef094f-b389-509e-a51e-cdc43f0c3d9d")
+    assert listing_signal_id("索拉USDT", AT) == uuid5(
+        UUID("6f1d0c1e-1e55-5b0e-9d8c-6a2f4d9f5a10"), "索拉USDT|2026-03-14T12:00:00.000+00:00"
+    )
 
 
 def test_a_listing_instant_is_the_same_in_any_time_zone() -> None:
