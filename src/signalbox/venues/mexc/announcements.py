@@ -15,13 +15,14 @@ from signalbox.venues.mexc.source_health import SourceHealth
 
 BOTH: Final = frozenset({CALENDAR, EXCHANGE_INFO})
 LOOKS: Final = (
-    (timedelta(seconds=8), BOTH),
+    (timedelta(seconds=8), frozenset({CALENDAR})),
     (timedelta(seconds=3), BOTH),
     (timedelta(seconds=1), frozenset({CALENDAR})),
     (timedelta(seconds=-2), BOTH),
 )
 """When to look once more, before each opening: times move in the last seconds, too. The exchange information weighs 25
-of the 300 that the venue allows in ten seconds, so three looks at it leave room for everything else."""
+of the 300 that the venue allows in ten seconds: two looks at it, one shortly before and one when nothing opened, leave
+room for prices twice a second and for orders. The calendar is asked elsewhere and costs nothing of that."""
 
 _LONGEST_SLEEP_S = 60.0
 

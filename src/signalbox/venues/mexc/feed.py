@@ -177,7 +177,7 @@ class MexcFeed:
 
     async def _read_rules(self) -> None:
         """The exchange information: the documented source of opening times, and a slow second look at what trades."""
-        instruments = {instrument.symbol: instrument for instrument in await self._market.instruments(poll=True)}
+        instruments = {instrument.symbol: instrument for instrument in await self._market.instruments()}
         received_ns = self._clock.monotonic_ns()
         rules_changed = self._knowledge.update(instruments, self._offset.venue_now())
         self._announcements.take_exchange_info()

@@ -28,10 +28,10 @@ class MexcMarket:
         self._catalogue = Catalogue()
         self._health = SourceHealth("venue.mexc.market", events, clock)
 
-    async def instruments(self, *, poll: bool = False) -> Sequence[Instrument]:
+    async def instruments(self) -> Sequence[Instrument]:
         """All markets with their rules, announced ones included; a market that cannot be understood is left out and
         counted. Raises VenueUnavailable."""
-        response = await self._get("/api/v3/exchangeInfo", poll=poll)
+        response = await self._get("/api/v3/exchangeInfo")
         found, bad = self._catalogue.update(response.body, self._clock.now())
         self._report(bad)
         return found

@@ -31,11 +31,12 @@ async def poll(
             await read()
         except (VenueUnavailable, VenueRefused) as error:
             health.bad(str(error))
-            pause_s = max(interval_s, pause_after(error, backoff))
+            pause_s = pause_after(error, backoff)
             if isinstance(error, VenueThrottled):
                 await asyncio.sleep(pause_s)
+                await wait(wanted, max(0.0, interval_s - pause_s))
             else:
-                await wait(wanted, pause_s)
+                await wait(wanted, max(interval_s, pause_s))
             continue
         backoff.reset()
         health.good()

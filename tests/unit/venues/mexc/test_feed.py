@@ -47,7 +47,7 @@ class FakeMarket:
         self._instruments = instruments
         self._prices = prices
 
-    async def instruments(self, *, poll: bool = False) -> list[Instrument]:  # noqa: ARG002 - the port's signature
+    async def instruments(self) -> list[Instrument]:
         return self._instruments
 
     async def ticker_prices(self, *, poll: bool = False) -> tuple[list[wire.TickerPrice], int]:
