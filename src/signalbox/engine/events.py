@@ -15,6 +15,7 @@ from signalbox.domain.ports import Clock, Ledger
 
 _CAPACITY = 10_000
 _ALERTS = 1_000
+_SEVERITIES = frozenset(Severity)
 
 
 class _Event(Struct, frozen=True):
@@ -78,12 +79,12 @@ class EventJournal:
 
     def alert(self, kind: str, subject: str, message: str, *, severity: str = "warning", **details: Any) -> None:
         """Log at once and queue. `severity`: info, warning or critical."""
-        level = EVENT_LEVELS[Severity(severity)]
-        getattr(self._log, level)(message, alert=kind, subject=subject, **details)
+        known = Severity(severity) if severity in _SEVERITIES else Severity.WARNING  # nothing here may raise
+        getattr(self._log, EVENT_LEVELS[known])(message, alert=kind, subject=subject, **details)
         alert = Alert(
             kind=kind,
             subject=subject,
-            severity=Severity(severity),
+            severity=known,
             message=message,
             at=self._clock.now(),
             details=_plain(details),

@@ -101,3 +101,71 @@ async def test_persist_repeats_until_the_ledger_takes_it_and_ends_when_cancelled
     writing.cancel()
     await asyncio.wait([writing])
     assert writing.cancelled()
+
+
+@virtual_time
+async def test_alerts_wait_for_the_ledger_and_count_up_meanwhile() -> None:
+    ledger = FakeLedger()
+    journal = EventJournal(ledger, ManualClock(), actor="engine")
+    writing = asyncio.create_task(journal.run())
+    ledger.away = True
+    journal.alert("venue_outage", "first", "the one that is being written")
+    await asyncio.sleep(1)
+    for number in range(5):
+        journal.alert("order_blocked", "main: max_daily_spend", f"blocked {number}", severity="critical", number=number)
+        journal.alert("venue_outage", "first", f"again {number}")
+    await asyncio.sleep(60)
+    ledger.away = False
+    await journal.drain(timeout_s=60)
+    blocked = ledger.db.alerts["order_blocked", "main: max_daily_spend"]
+    assert (blocked.count, blocked.message, blocked.details) == (5, "blocked 4", {"number": 4})
+    assert ledger.db.alerts["venue_outage", "first"].count == 6
+    assert ledger.calls.count("raise_alert") < 20, "they were folded while they waited"
+    writing.cancel()
+    await asyncio.wait([writing])
+
+
+@virtual_time
+async def test_an_alert_that_ended_and_came_back_while_the_ledger_was_away_keeps_its_history() -> None:
+    ledger = FakeLedger()
+    journal = EventJournal(ledger, ManualClock(), actor="engine")
+    writing = asyncio.create_task(journal.run())
+    ledger.away = True
+    for reason in ("first", "second"):
+        journal.alert("ledger_away", "ledger", f"away {reason}")
+        await asyncio.sleep(1)
+        journal.resolve("ledger_away", "ledger", reason)
+        journal.resolve("ledger_away", "ledger", "told twice")
+    journal.alert("ledger_away", "ledger", "away again")
+    ledger.away = False
+    await journal.drain(timeout_s=60)
+    assert [(alert.message, reason) for alert, reason in ledger.db.resolved_alerts] == [
+        ("away first", "first"),
+        ("away second", "second"),
+    ]
+    assert ledger.db.alerts["ledger_away", "ledger"].message == "away again"
+    writing.cancel()
+    await asyncio.wait([writing])
+
+
+@virtual_time
+async def test_ending_what_is_over_costs_the_ledger_nothing() -> None:
+    ledger = FakeLedger()
+    journal = EventJournal(ledger, ManualClock(), actor="engine")
+    writing = asyncio.create_task(journal.run())
+    for _ in range(100):
+        journal.resolve("ledger_away", "ledger", "fine")
+        await journal.drain(timeout_s=5)
+    assert ledger.calls.count("resolve_alert") == 1, "once, for an alert that an earlier process may have left"
+    writing.cancel()
+    await asyncio.wait([writing])
+
+
+@virtual_time
+async def test_too_many_alerts_are_bounded_and_nothing_that_is_told_ever_raises() -> None:
+    ledger = FakeLedger()
+    journal = EventJournal(ledger, ManualClock(), actor="engine")
+    ledger.away = True
+    for number in range(events._ALERTS + 50):
+        journal.alert("order_blocked", f"main: {number}", "blocked", severity="no such severity")
+    assert len(journal._alerts) == events._ALERTS

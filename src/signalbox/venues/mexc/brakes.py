@@ -38,6 +38,8 @@ class Brake:
         self._until_ns = 0
         self._pressed_ns = 0
         self._delays: dict[int, Iterator[float]] = {}
+        self._may_be_open = True
+        """An alert of an earlier process may still be open: the first good answer ends it."""
 
     def wait_s(self) -> float:
         """Seconds of silence that are left; 0 when requests may go."""
@@ -54,7 +56,7 @@ class Brake:
         self.reason = throttle.text
         if same_incident:
             return
-        self._pressed_ns = now_ns
+        self._pressed_ns, self._may_be_open = now_ns, True
         if self._events is not None:
             self._events.alert(
                 "venue_throttled",
@@ -67,9 +69,9 @@ class Brake:
 
     def release(self, *, sent_ns: int) -> None:
         """The venue gave a good answer to a request that was sent at `sent_ns`."""
-        if self.reason is None or sent_ns <= self._pressed_ns:
+        if not self._may_be_open or sent_ns < self._pressed_ns or (self.reason and sent_ns == self._pressed_ns):
             return
-        self.reason = None
+        self.reason, self._may_be_open = None, False
         self._delays.clear()
         if self._events is not None:
             self._events.resolve("venue_throttled", self.name, "the venue answers again")

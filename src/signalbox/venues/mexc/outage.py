@@ -21,6 +21,8 @@ class OutageWatch:
         self._failures = 0
         self._since_ns = 0
         self._told_ns: int | None = None
+        self._may_be_open = True
+        """An alert of an earlier process may still be open: the first answer ends it."""
 
     def failed(self, reason: str) -> None:
         """A request was not answered, or with a server error."""
@@ -33,17 +35,18 @@ class OutageWatch:
             return
         if self._told_ns is not None and now_ns - self._told_ns < REPEAT_S * _NS:
             return
-        self._told_ns = now_ns
+        self._told_ns, self._may_be_open = now_ns, True
         text = f"{self._name} has not answered for {away_s:.0f} s: {reason}"
         self._events.alert("venue_outage", self._name, text, severity="critical", failures=self._failures)
         self._events.health(COMPONENT, "degraded", reason=text)
 
     def answered(self) -> None:
         """The venue is there."""
-        self._failures = 0
-        if self._told_ns is None or self._events is None:
+        failures, self._failures = self._failures, 0
+        if not self._may_be_open or self._events is None:
             return
-        self._told_ns = None
+        self._told_ns, self._may_be_open = None, False
         away_s = (self._clock.monotonic_ns() - self._since_ns) / _NS
-        self._events.resolve("venue_outage", self._name, f"it answers again after {away_s:.0f} s")
+        reason = f"it answers again after {away_s:.0f} s" if failures else "it answers"
+        self._events.resolve("venue_outage", self._name, reason)
         self._events.health(COMPONENT, "running")

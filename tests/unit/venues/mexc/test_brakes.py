@@ -77,6 +77,16 @@ def test_an_answer_from_before_the_silence_does_not_end_it() -> None:
     assert ("venue_throttled", "api.example") in bench.events.alerts
 
 
+def test_an_alert_of_an_earlier_process_ends_with_the_first_good_answer() -> None:
+    bench = Bench()
+    bench.events.alerts["venue_throttled", "api.example"] = ("warning", "from before")
+    bench.good()
+    assert bench.events.alerts == {}
+    bench.events.alerts["venue_throttled", "api.example"] = ("warning", "whoever raised this ends it")
+    bench.good()
+    assert bench.events.alerts != {}, "good answers cost nothing from then on"
+
+
 def test_it_is_told_and_over_with_the_first_good_answer() -> None:
     bench = Bench()
     bench.press(Throttle(status=451, text="not served here"))

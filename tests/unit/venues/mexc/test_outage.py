@@ -44,6 +44,13 @@ def test_failures_over_ten_seconds_are_told_once_a_minute_and_resolved_by_the_fi
     assert events.status("venue.mexc") == "running"
 
 
+def test_an_alert_of_an_earlier_process_ends_with_the_first_answer() -> None:
+    watch, _, events = watched()
+    events.alerts[KEY] = ("critical", "from before")
+    watch.answered()
+    assert events.alerts == {}
+
+
 def test_an_answer_in_between_starts_the_count_anew() -> None:
     watch, clock, events = watched()
     for _ in range(5):
