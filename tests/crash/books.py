@@ -16,9 +16,14 @@ ZERO = Decimal(0)
 FIRST_BALANCE = Decimal(10_000)
 
 
+async def books_differ(world: World) -> list[str]:
+    """What does not agree between the ledger's orders and positions and the exchange's, as sentences."""
+    return [*await _orders_differ(world), *await _balances_differ(world), *await _left_open(world)]
+
+
 async def differences(world: World) -> list[str]:
-    """What does not agree, as sentences; nothing when all is as it should be."""
-    found = [*await _orders_differ(world), *await _balances_differ(world), *await _left_open(world)]
+    """What does not agree, the chain of records included; nothing when all is as it should be."""
+    found = await books_differ(world)
     if "Every row is as it was written" not in await world.command("audit", "verify"):
         found.append("the chain does not verify")
     return found
@@ -45,16 +50,16 @@ async def _orders_differ(world: World) -> list[str]:
     found += [f"{name} was sent {times} times" for name, times in arrivals.items() if times > 1]
     found += [f"the exchange received {name}, the ledger does not have it" for name in requests.keys() - known.keys()]
     for name, row in known.items():
-        order = taken.get(name)
+        order, symbol = taken.get(name), row["symbol"]
         if row["submitted_at"] is None and order is not None:
-            found.append(f"{name} is {row['status']} in the ledger and was never sent; the exchange took it")
+            found.append(f"{symbol} {name} is {row['status']} in the ledger and was never sent; the exchange took it")
         if row["submitted_at"] is not None and name not in requests:
-            found.append(f"{name} is {row['status']} in the ledger; the exchange never received it")
+            found.append(f"{symbol} {name} is {row['status']} in the ledger; the exchange never received it")
         executed = Decimal(order["executedQty"]) if order else ZERO
         if (row["executed_quantity"] or ZERO) != executed:
-            found.append(f"{name}: {row['executed_quantity']} in the ledger, {executed} at the exchange")
+            found.append(f"{symbol} {name}: {row['executed_quantity']} in the ledger, {executed} at the exchange")
         if (row["status"] == "filled") != (executed > 0):
-            found.append(f"{name} is {row['status']} and {executed} of it was executed")
+            found.append(f"{symbol} {name} is {row['status']} and {executed} of it was executed")
     bought = Counter(
         order["symbol"] for order in taken.values() if order["side"] == "BUY" and Decimal(order["executedQty"]) > 0
     )
@@ -65,7 +70,7 @@ async def _orders_differ(world: World) -> list[str]:
 async def _balances_differ(world: World) -> list[str]:
     balances = await _balances(world)
     flows: dict[str, Decimal] = defaultdict(Decimal)
-    for fill in await world.rows("SELECT * FROM fills"):
+    for fill in await world.rows("SELECT * FROM fills WHERE replaced_at IS NULL"):
         sign = 1 if fill["side"] == "buy" else -1
         flows[fill["symbol"].removesuffix("USDT")] += sign * fill["quantity"]
         flows["USDT"] -= sign * fill["quote_quantity"]
@@ -94,8 +99,8 @@ async def _left_open(world: World) -> list[str]:
         "intents in the journal": "SELECT count(*) FROM intent_journal",
         "held reservations": "SELECT count(*) FROM reservations WHERE state = 'held'",
         "open positions": "SELECT count(*) FROM positions WHERE status = 'open'",
-        "sent orders without a log entry": "SELECT count(*) FROM trade_orders o WHERE submitted_at IS NOT NULL"
-        " AND (SELECT count(*) FROM trade_logs l WHERE l.order_id = o.id) <> 1",
+        "completed orders without a log entry for each revision": "SELECT count(*) FROM trade_orders o"
+        " WHERE completed_at IS NOT NULL AND (SELECT count(*) FROM trade_logs l WHERE l.order_id = o.id) <> revision",
         "bought decisions whose reservation is not what they spent": _SPENT_OTHERWISE,
     }.items():
         count = await world.value(query)
@@ -107,7 +112,7 @@ async def _left_open(world: World) -> list[str]:
 _SPENT_OTHERWISE = """
 SELECT count(*) FROM reservations r JOIN (
     SELECT o.decision_id, sum(f.quote_quantity + f.fee) AS spent FROM fills f JOIN trade_orders o ON o.id = f.order_id
-    WHERE o.purpose = 'entry' GROUP BY o.decision_id
+    WHERE o.purpose = 'entry' AND f.replaced_at IS NULL GROUP BY o.decision_id
 ) b USING (decision_id) WHERE r.settled_amount IS DISTINCT FROM b.spent
 """
 

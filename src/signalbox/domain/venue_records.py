@@ -45,11 +45,12 @@ class VenueOrder(Struct, frozen=True, kw_only=True):
 
 class OrderUpdate(Struct, frozen=True, kw_only=True):
     """A hint that an order of the account changed: a reason to ask the venue, never evidence. `client_order_id` is
-    None for an order that was sent without one."""
+    None for an order that was sent without one, `executed_quantity` where the hint does not tell it."""
 
     symbol: str
     client_order_id: str | None
     exchange_order_id: str
+    executed_quantity: Decimal | None = None
 
 
 class BalanceUpdate(Struct, frozen=True, kw_only=True):

@@ -5,28 +5,25 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 
 from signalbox.domain.ids import ClientOrderId, OrderId
 from signalbox.domain.orders import Order
-from signalbox.domain.ports import Clock
+from signalbox.domain.venue_records import OrderUpdate
 
 GAP_S = 0.02
 """Questions about one order are at least this far apart, however many hints come: they cost weight."""
-
-AFTERGLOW_NS = 10_000_000_000
-"""Hints about an order that was settled this recently are late ones."""
 
 _MOST_REMEMBERED = 1_000
 
 
 class Hints:
-    """The orders of one account that are being followed."""
+    """The orders of one account that are being followed, and how the last thousand ended."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._events: dict[ClientOrderId, asyncio.Event] = {}
         self._orders: dict[OrderId, int] = {}
-        self._ended: OrderedDict[str, int] = OrderedDict()
+        self._ended: OrderedDict[str, Decimal] = OrderedDict()
 
     @contextmanager
     def following(self, order: Order) -> Iterator[asyncio.Event]:
@@ -39,25 +36,27 @@ class Hints:
             self._orders[order.id] -= 1
             if not self._orders[order.id]:
                 del self._orders[order.id], self._events[order.client_order_id]
-                self._remember(order.client_order_id)
 
     def follows(self, order_id: OrderId) -> bool:
         """True while somebody waits for this order's end."""
         return order_id in self._orders
 
-    def tell(self, client_order_id: str) -> bool:
-        """An order changed. False when nobody waits for it, nor did a moment ago."""
-        event = self._events.get(ClientOrderId(client_order_id))
+    def ended(self, order: Order, executed: Decimal) -> None:
+        """The venue said how an order ended: updates that tell no more than that are late ones."""
+        self._ended[order.client_order_id] = executed
+        while len(self._ended) > _MOST_REMEMBERED:
+            self._ended.popitem(last=False)
+
+    def tell(self, update: OrderUpdate) -> bool:
+        """An order changed. False when nobody waits for it and this is news: somebody else has to look."""
+        if update.client_order_id is None:
+            return False
+        event = self._events.get(ClientOrderId(update.client_order_id))
         if event is not None:
             event.set()
             return True
-        ended_ns = self._ended.get(client_order_id)
-        return ended_ns is not None and self._clock.monotonic_ns() - ended_ns < AFTERGLOW_NS
-
-    def _remember(self, client_order_id: str) -> None:
-        self._ended[client_order_id] = self._clock.monotonic_ns()
-        while len(self._ended) > _MOST_REMEMBERED:
-            self._ended.popitem(last=False)
+        known = self._ended.get(update.client_order_id)
+        return known is not None and (update.executed_quantity is None or update.executed_quantity <= known)
 
 
 async def pause(hinted: asyncio.Event, longest_s: float) -> None:

@@ -68,8 +68,7 @@ class LateFills:
         if evidence.executed_quantity > closed.executed_quantity:
             return await self._book(closed, evidence)
         if evidence.executed_quantity < closed.executed_quantity:
-            told = f"executed {plain(closed.executed_quantity)} in our books, {plain(evidence.executed_quantity)} at the venue"
-            return _found(closed, DifferenceKind.LESS_EXECUTED, told)
+            return _found(closed, DifferenceKind.LESS_EXECUTED, _executed(closed, evidence))
         return await self._compare_equal(closed, evidence)
 
     async def _looked_up(self, closed: ClosedOrder) -> OrderEvidence | None:
@@ -109,9 +108,7 @@ class LateFills:
             closed.order, evidence, instrument, known=closed.fills, revision=closed.revision + 1
         )
         await self._revise(closed, evidence, tuple(fills), instrument)
-        told = (
-            f"executed {plain(closed.executed_quantity)} in our books, {plain(evidence.executed_quantity)} at the venue"
-        )
+        told = _executed(closed, evidence)
         self._tell(closed, f"{told}: booked as revision {closed.revision + 1}", evidence)
         kind = DifferenceKind.LATE_FILL if closed.status is OrderStatus.FILLED else DifferenceKind.LATE_ORDER
         return _found(closed, kind, told, settled=True)
@@ -174,6 +171,7 @@ class LateFills:
                     self._desk.take_position(held)  # exposure is counted by symbol
             if more_spent is not None:
                 self._count_spend(closed, more_spent)
+        self._settlement.hints.ended(order, evidence.executed_quantity)
         self._on_changed()
 
     async def _positions(
@@ -241,6 +239,11 @@ def _spent(fills: tuple[Fill, ...], instrument: Instrument) -> Decimal:
     """Quote that left the account for these buys, fees in the quote asset included."""
     fees = (fill.fee for fill in fills if fill.fee_asset == instrument.quote)
     return total((*(fill.quote_quantity for fill in fills), *fees))
+
+
+def _executed(closed: ClosedOrder, evidence: OrderEvidence) -> str:
+    ours, theirs = plain(closed.executed_quantity), plain(evidence.executed_quantity)
+    return f"executed {ours} in our books, {theirs} at the venue"
 
 
 def _found(closed: ClosedOrder, kind: DifferenceKind, told: str, *, settled: bool = False) -> Difference:

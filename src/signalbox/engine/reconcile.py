@@ -159,10 +159,10 @@ class Reconciler:
     def on_update(self, update: AccountUpdate) -> None:
         """A hint of the private stream. Whoever follows the order asks at once; about others we look ourselves."""
         match update:
-            case OrderUpdate(symbol=symbol, client_order_id=client_order_id):
-                if client_order_id is not None and self._is_followed(client_order_id):
+            case OrderUpdate():
+                if self._is_followed(update):
                     return
-                self._hinted[symbol] = None
+                self._hinted[update.symbol] = None
             case BalanceUpdate(by_order=by_order):
                 if by_order:
                     return
@@ -171,9 +171,10 @@ class Reconciler:
                 self._whole_asked = True
         self._wake.set()
 
-    def _is_followed(self, client_order_id: str) -> bool:
+    def _is_followed(self, update: OrderUpdate) -> bool:
         """Tell whoever follows the order; an order whose send is not answered yet has nobody to tell."""
-        return self._hints.tell(client_order_id) or self._is_carried(client_order_id)
+        name = update.client_order_id
+        return self._hints.tell(update) or (name is not None and self._is_carried(name))
 
     async def _next_look(self) -> Look:
         while True:

@@ -63,7 +63,7 @@ class Settlement:
         journal: EventSink,
         hints: Hints | None = None,
     ) -> None:
-        self.hints = hints or Hints(clock)
+        self.hints = hints or Hints()
         self.executions = Executions(venues, self.hints, clock=clock, journal=journal)
         self._turns: defaultdict[tuple[Mode, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._desk = desk
@@ -164,6 +164,8 @@ class Settlement:
         )
         if position is not None:
             self._desk.take_position(position, booked=booked, at=now)
+        if evidence.is_final:
+            self.hints.ended(order, evidence.executed_quantity)
         return Settled(result=result, spent=spent or ZERO)
 
     async def _position(self, order: Order, fills: Sequence[Fill]) -> Position:

@@ -197,6 +197,8 @@ class FakeVenue:
         self.moved: dict[str, Decimal] = {}
         """Wallet without our orders, where it is not 10,000 USDT."""
         self.foreign: list[VenueOrder] = []
+        self.lists = 0
+        """How often the orders of a market were listed."""
         self.unlisted: set[str] = set()
         """Trade ids of executions that the order's totals count and no list shows."""
         self.balances_error: Exception | None = None
@@ -356,6 +358,7 @@ class FakeVenue:
         return [Balance(asset=asset, free=amount) for asset, amount in held.items() if amount]
 
     async def recent_orders(self, symbol: str, since: datetime) -> Sequence[VenueOrder]:
+        self.lists += 1
         await asyncio.sleep(0.005)
         if self.orders_error is not None:
             raise self.orders_error

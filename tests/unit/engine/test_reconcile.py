@@ -304,6 +304,27 @@ async def test_a_push_ends_the_wait_for_an_order() -> None:
 
 
 @virtual_time
+async def test_a_push_that_tells_more_than_was_booked_is_looked_into_at_once_and_a_late_one_is_not() -> None:
+    async with live_world() as w:
+        w.venue.answers = [accepted("0.5")]
+        await bought(w)
+        await asyncio.sleep(20)
+        name, rounds = entry(w).order.client_order_id, len(w.db.books.done)
+        told = OrderUpdate(symbol="NEWUSDT", client_order_id=name, exchange_order_id="1", executed_quantity=Decimal(25))
+        before = w.venue.lists
+        for update in (told, structs.replace(told, executed_quantity=None), told):
+            w.venue.push(update)
+        await asyncio.sleep(5)
+        assert w.venue.lists == before
+        w.venue.executes_more("NEWUSDT", "7")
+        w.venue.push(structs.replace(told, executed_quantity=Decimal(32)))
+        await w.until(lambda: entry(w).revision == 2, within=timedelta(seconds=5))
+        await asyncio.sleep(5)
+        assert len(w.db.books.done) == rounds + 1
+        books_equal(w)
+
+
+@virtual_time
 async def test_money_that_moved_without_us_is_written_down_and_a_missing_base_asset_is_an_alert() -> None:
     async with live_world() as w:
         await bought(w)

@@ -1,5 +1,7 @@
 """MEXC's signed account payloads become domain values. Pure, like `parse`."""
 
+from decimal import Decimal
+
 import msgspec
 
 from signalbox.domain.orders import Side
@@ -67,7 +69,7 @@ def account_update(push: Push) -> AccountUpdate | None:
     match push.WhichOneof("body"):
         case "private_orders":
             order = push.private_orders
-            return _order_update(push.symbol or order.market, order.client_id, order.id)
+            return _order_update(push.symbol or order.market, order.client_id, order.id, order.cumulative_quantity)
         case "private_deals":
             deal = push.private_deals
             return _order_update(push.symbol, deal.client_order_id, deal.order_id)
@@ -78,7 +80,19 @@ def account_update(push: Push) -> AccountUpdate | None:
             return None
 
 
-def _order_update(symbol: str, client_order_id: str, exchange_order_id: str) -> OrderUpdate | None:
+def _order_update(symbol: str, client_order_id: str, exchange_order_id: str, executed: str = "") -> OrderUpdate | None:
     if not symbol or not exchange_order_id:
         return None
-    return OrderUpdate(symbol=symbol, client_order_id=client_order_id or None, exchange_order_id=exchange_order_id)
+    return OrderUpdate(
+        symbol=symbol,
+        client_order_id=client_order_id or None,
+        exchange_order_id=exchange_order_id,
+        executed_quantity=_quantity(executed),
+    )
+
+
+def _quantity(text: str) -> Decimal | None:
+    try:
+        return amount(Decimal(text))
+    except (ArithmeticError, ValueError):
+        return None
