@@ -29,8 +29,8 @@ _NS = 1_000_000_000
 
 
 class LivePrice:
-    """Follows one market. `on_change` is called, without waiting, whenever a price came in; `positions` says how many
-    are held, which all share the request limit."""
+    """Follows one market. `on_change` is called, without waiting, whenever the best bid is another; `positions` says
+    how many are held, which all share the request limit. `highest` is the best bid since this began."""
 
     def __init__(
         self,
@@ -69,10 +69,12 @@ class LivePrice:
         self._take(ticker)
 
     def _take(self, ticker: BookTicker) -> None:
+        before = self.bid
         self._bid, self._seen_ns = ticker.bid, self._clock.monotonic_ns()
         if ticker.bid is not None and (self.highest is None or ticker.bid > self.highest):
             self.highest = ticker.bid
-        self._on_change()
+        if ticker.bid != before:
+            self._on_change()
 
     async def _poll(self) -> None:
         asked_ns = -1
