@@ -128,16 +128,14 @@ def price_cap(message: str, symbol: str) -> Decimal | None:
 def refused_order(response: HttpResponse, symbol: str) -> SubmitOutcome:
     """The outcome of an order that was not acknowledged: a definite refusal, or nobody knows.
 
-    429, 418, 403 and 401 stand in front of the matching: the order was not taken. 451 is a region that the venue does
-    not serve. Any other answer without a code of the venue's own proves nothing, a 5xx least of all.
+    429, 418 and 403 stand in front of the matching: the order was not taken. 451 is a region that the venue does not
+    serve. Any other answer without a code of the venue's own proves nothing, a 5xx least of all.
     """
     status, found = response.status, error_of(response)
     if status in (429, 418, 403):
         code, message = found or (f"HTTP_{status}", _status_text(response))
         kind = KIND_OF_CODE.get(code, RefusalKind.THROTTLED)
         return _rejected(response, code, message, kind=kind)
-    if status == 401 and found is None:
-        return _rejected(response, "HTTP_401", _status_text(response), kind=RefusalKind.CREDENTIALS)
     if status == 451:
         return _rejected(response, "HTTP_451", _status_text(response), kind=RefusalKind.TERMINAL)
     if status >= 500 or found is None or found[0] in UNKNOWN_CODES:
