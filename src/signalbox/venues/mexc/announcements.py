@@ -10,7 +10,7 @@ from signalbox.venues.mexc.calendar import MexcCalendar
 from signalbox.venues.mexc.clock_offset import ClockOffset
 from signalbox.venues.mexc.knowledge import CALENDAR, EXCHANGE_INFO, JUST_OPENED, Knowledge
 from signalbox.venues.mexc.polling import wait
-from signalbox.venues.mexc.schedule import ScheduleChange
+from signalbox.venues.mexc.schedule import Schedule, ScheduleChange
 from signalbox.venues.mexc.source_health import SourceHealth
 
 BOTH: Final = frozenset({CALENDAR, EXCHANGE_INFO})
@@ -53,7 +53,8 @@ class Announcements:
         self._offset = offset
         self._events = events
         self._quote_assets = quote_assets
-        self._told_version = -1
+        self._told_of: Schedule | None = None
+        self._told_version = 0
 
     async def read_calendar(self) -> None:
         """One look at the calendar. Raises VenueUnavailable: a page that cannot be read changes nothing."""
@@ -95,9 +96,9 @@ class Announcements:
 
     def tell(self) -> None:
         """Say so when the schedule is not the one that was told of last."""
-        version = self._knowledge.schedule.version
-        if version != self._told_version:
-            self._told_version = version
+        schedule = self._knowledge.schedule
+        if schedule is not self._told_of or schedule.version != self._told_version:
+            self._told_of, self._told_version = schedule, schedule.version
             self.on_schedule()
 
     def next_opening(self) -> datetime | None:

@@ -179,3 +179,13 @@ def test_which_markets_are_still_to_open(instrument: Instrument, priced: bool, e
 @pytest.mark.parametrize("symbol", ["ABCUSDT", "索拉拉USDT", "GOLD(PAXG)USDT", "4USDT", "🐸USDT", "A-B_C.USDT"])
 def test_real_symbols_are_symbols(symbol: str) -> None:
     assert is_symbol(symbol)
+
+
+async def test_a_new_beginning_forgets_the_schedule_and_says_so(bench: Bench) -> None:
+    told: list[int] = []
+    bench.feed._announcements.on_schedule = lambda: told.append(len(bench.feed.upcoming()))
+    bench.feed._announcements.tell()
+    await bench.feed.known_symbols()
+    bench.feed._announcements.tell()
+    bench.feed._announcements.tell()
+    assert told == [1, 1], "another schedule, even if it counts the same number of changes"
