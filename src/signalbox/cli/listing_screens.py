@@ -1,7 +1,7 @@
 """Screens on listings: the race board, what was missed, and the story of one listing."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from rich.console import Group, RenderableType
@@ -21,7 +21,7 @@ from signalbox.ledger.queries.listing_records import RecordRow, ScheduleRow
 
 _SOURCE_WORDS = {
     DetectionSource.CALENDAR: "calendar",
-    DetectionSource.TICKER_DIFF: "ticker diff",
+    DetectionSource.TICKER_DIFF: "ticker",
     DetectionSource.WEBSOCKET: "websocket",
     DetectionSource.TEST_INJECTION: "injected",
 }
@@ -45,7 +45,7 @@ def outcome_cell(outcome: ListingOutcome | None, code: str | None, limit: str | 
             return Text(NOTHING, style=FAINT)
 
 
-_RACE = "Race of the sources: milliseconds behind the first one"
+_RACE = "Race of the sources: how far behind the first one"
 _NO_RACE = (
     "No running bot has seen a listing: 'signalbox run start' starts one, 'signalbox run status' shows what runs."
 )
@@ -58,21 +58,19 @@ def race_screen(board: RaceBoard, *, tests: bool) -> Group:
     sources = [source for source in _SOURCE_WORDS if any(_lag(row, source) is not None for row in board.listings)]
     columns = [
         Column("symbol"),
-        times("first seen"),
-        Column("won by", extra=True),
-        *(decimals(f"{_SOURCE_WORDS[source]}\nms", 1) for source in sources),
-        Column("we"),
-        Column("on the wire\nafter"),
+        times("seen"),
+        *(Column(_SOURCE_WORDS[source]) for source in sources),
+        Column("we, on the wire"),
+        prose("why not", extra=True),
         Column("account", extra=True),
     ]
     rows = [
         [
             row.symbol,
             row.first_seen_at,
-            _SOURCE_WORDS[row.sightings[0].source] if row.sightings else None,
-            *(_lag(row, source) for source in sources),
-            outcome_cell(row.outcome, row.reason_code, row.reason_limit, row.mode),
-            latency(row.latency_ms),
+            *(_lag_cell(_lag(row, source)) for source in sources),
+            _we(row),
+            None if row.reason_code is None else why(row.reason_code, row.reason_limit),
             row.account,
         ]
         for row in board.listings
@@ -80,6 +78,32 @@ def race_screen(board: RaceBoard, *, tests: bool) -> Group:
     title, empty = (_TESTS, _NO_TESTS) if tests else (_RACE, _NO_RACE)
     made = table(title, columns, rows, empty=empty)
     return Group(made, *([] if tests or not board.sources else [_sources(board)]))
+
+
+def _lag_cell(lag_ms: Decimal | None) -> Text:
+    if lag_ms is None:
+        return Text(NOTHING, style=FAINT)
+    return Text(f"+{duration(lag_ms)}") if lag_ms else Text("first", style=GOOD)
+
+
+def duration(milliseconds: Decimal) -> str:
+    """A short time in the unit that fits."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.1f} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _we(row: RecordRow) -> Text:
+    """What we made of it, and how fast the first order was on the wire."""
+    match row.outcome:
+        case ListingOutcome.TRADED:
+            word = Text("bought" if row.mode is not Mode.SIMULATION else "paper", style=GOOD)
+        case ListingOutcome.MISSED:
+            word = Text("missed", style=WARN)
+        case ListingOutcome.PENDING:
+            word = Text("pending", style=FAINT)
+    return word if row.latency_ms is None else Text.assemble(word, " ", latency(row.latency_ms))
 
 
 def _lag(row: RecordRow, source: DetectionSource) -> Decimal | None:
@@ -112,16 +136,18 @@ def missed_screen(board: MissedBoard) -> Group:
     """Missed listings with their reason and what they would have brought, and the sum of it."""
     columns = [
         Column("symbol"),
-        times("first seen"),
+        times("seen", extra=True),
         prose("why"),
-        decimals("would cost", 2),
+        decimals("cost", 2),
         decimals("at", extra=True),
         *(decimals(f"{minutes} min", 2) for minutes in MARKS_MIN),
         Column("in words", wrap=True, extra=True),
     ]
     rows = [_missed_cells(one) for one in board.listings]
     empty = "Nothing was missed that anybody knows of. A run has to watch: 'signalbox run status'."
-    made = table("Missed listings, and what they would be worth after 1, 5 and 15 minutes", columns, rows, empty=empty)
+    made = table(
+        "Missed: what each would have cost, and been worth 1, 5 and 15 minutes later", columns, rows, empty=empty
+    )
     if not rows:
         return Group(made)
     counted = " · ".join(f"{name} {count}" for name, count in board.reasons.items())
@@ -188,8 +214,11 @@ _VERDICT_STYLES = {Eligibility.ELIGIBLE: GOOD, Eligibility.INELIGIBLE: BAD, Elig
 def _judged(schedule: ScheduleRow) -> list[RenderableType]:
     if schedule.verdict is None:
         return []
-    against = [reason for reason in schedule.reasons if reason.ok is not True]
-    words = "; ".join(f"{reason.name}: {reason.message}" for reason in against)
+    messages: dict[str, list[str]] = {}
+    for reason in schedule.reasons:
+        if reason.ok is not True:
+            messages.setdefault(reason.message, []).append(reason.name)
+    words = "; ".join(f"{', '.join(names)}: {message}" for message, names in messages.items())
     return [
         Text.assemble(
             "Judged before the opening: ",
@@ -205,7 +234,6 @@ _STYLES = {
     "sent": WARN,
     "bought": GOOD,
     "refused": BAD,
-    "missed": WARN,
     "sold": GOOD,
 }
 
@@ -220,12 +248,9 @@ def _events(story: ListingStory) -> Table | Text:
 def _gap(event: ListingEvent, start: datetime) -> str | None:
     if event.at is None:
         return None
-    seconds = (event.at - start).total_seconds()
-    if abs(seconds) < 10:
-        return f"{seconds * 1000:+.1f} ms"
-    if abs(seconds) < 600:
-        return f"{seconds:+.1f} s"
-    return f"{seconds / 60:+.0f} min"
+    gap = event.at - start
+    sign = "-" if gap < timedelta(0) else "+"
+    return sign + duration(Decimal(abs(gap) // timedelta(microseconds=1)) / 1000)
 
 
 def _hindsight(story: ListingStory) -> list[Text]:

@@ -10,7 +10,6 @@ from signalbox.control.context import Control
 from signalbox.control.listing_boards import MissedListing, missed_listing
 from signalbox.control.stories import Step, StepKind, facts_of, story
 from signalbox.domain.errors import NotFoundError
-from signalbox.domain.listing_records import ListingOutcome
 from signalbox.domain.money import plain
 from signalbox.ledger.queries import listing_records, listings
 from signalbox.ledger.queries.listing_records import RecordRow, ScheduleRow
@@ -35,7 +34,6 @@ class EventKind(StrEnum):
     HELD = "held"
     SOLD = "sold"
     RESULT = "result"
-    MISSED = "missed"
 
 
 class ListingEvent(Struct, frozen=True, kw_only=True):
@@ -94,15 +92,11 @@ async def _story(session: ReadSession, record: RecordRow, earlier: Sequence[Reco
 def timeline(record: RecordRow, schedule: ScheduleRow | None, steps: Sequence[Step]) -> list[ListingEvent]:
     """Everything that is known of a listing in the order in which it happened; what lasts comes last. Pure."""
     events = [*_announced(schedule), *_opening(record), *_seen(record), *_steps(steps)]
-    if record.outcome is ListingOutcome.MISSED and not any(e.kind in _ENDS for e in events):
-        # a skip tells its reason already; what nobody decided on does not
-        events.append(ListingEvent(kind=EventKind.MISSED, at=None, text=f"{record.reason_code}: {record.reason}"))
     dated = sorted((e for e in events if e.at is not None), key=lambda e: (e.at, _ORDER.get(e.kind, len(_ORDER))))
     return dated + [e for e in events if e.at is None]
 
 
 _ORDER: dict[str, int] = {kind.value: place for place, kind in enumerate(EventKind)}
-_ENDS = frozenset({EventKind.DECIDED, EventKind.REFUSED})
 
 
 def _announced(schedule: ScheduleRow | None) -> Iterator[ListingEvent]:

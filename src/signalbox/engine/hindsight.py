@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from itertools import count
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -30,6 +31,8 @@ from signalbox.domain.ports import ListingLedger, MarketData
 from signalbox.engine.asking import asked
 from signalbox.engine.parts import EngineParts
 from signalbox.engine.persist import persist
+
+T = TypeVar("T")
 
 AT_ONCE = 2
 """Looks under way at the same time."""
@@ -177,34 +180,37 @@ class Hindsight:
         await self._write(
             lambda at: self._ledger.note_first_book(self._account_id, one.listing_id, book, at=at), one.symbol
         )
+        if subject.told is None or not all(subject.told):
+            await self._read_rules(subject)  # what was known ahead may have changed with the opening
 
     async def _first_book(self, subject: _Subject) -> FirstBook | None:
         """What the amount would have bought now; None while the market, its rules or its book are not there."""
         one = subject.unfinished
-        try:
-            rules = await self._rules(subject)
-            if rules is None:
-                return None
-            question = self._market.order_book(one.symbol, BOOK_DEPTH, poll=True)
-            book = await asked(question, what=f"the book of {one.symbol}")
-        except (VenueUnavailable, VenueRefused) as error:
-            self._journal.health("hindsight", "degraded", symbol=one.symbol, reason=str(error))
-            return None
-        self._journal.health("hindsight", "running")
-        return first_book(book, one.quote_amount, rules)
-
-    async def _rules(self, subject: _Subject) -> Instrument | None:
-        """The market's rules, read anew while those at hand say that it does not trade; what they say is written
-        down."""
-        one = subject.unfinished
         rules = self._known_rules(one.symbol)
-        if rules is None or not _trades(rules):
-            rules = await asked(self._market.instrument(one.symbol, poll=True), what=f"the rules of {one.symbol}")
+        if rules is None:
+            rules = await self._read_rules(subject)
+        elif _trades(rules):
+            await self._tell_rules(subject, rules)
         if rules is None:
             return None
-        api_tradable, trades = rules.api_tradable, _trades(rules)
+        question = self._market.order_book(one.symbol, BOOK_DEPTH, poll=True)
+        book = await self._answer(question, what=f"the book of {one.symbol}")
+        return None if book is None else first_book(book, one.quote_amount, rules)
+
+    async def _read_rules(self, subject: _Subject) -> Instrument | None:
+        """The market's rules as the venue has them now, None when it does not show them."""
+        symbol = subject.unfinished.symbol
+        question = self._market.instrument(symbol, poll=True)
+        rules = await self._answer(question, what=f"the rules of {symbol}")
+        if rules is not None:
+            await self._tell_rules(subject, rules)
+        return rules
+
+    async def _tell_rules(self, subject: _Subject, rules: Instrument) -> None:
+        """Write down what the rules say, once."""
+        one, api_tradable, trades = subject.unfinished, rules.api_tradable, _trades(rules)
         if subject.told == (api_tradable, trades):
-            return rules
+            return
         proof = TradableProof(at=self._clock.now(), by=ProofSource.MARKET_RULES) if trades else None
         await self._write(
             lambda at: self._ledger.note_market(
@@ -215,21 +221,27 @@ class Hindsight:
         subject.told = (api_tradable, trades)
         if not api_tradable:
             self._on_closed(one.listing_id)
-        return rules
+
+    async def _answer(self, question: Awaitable[T], *, what: str) -> T | None:
+        """The venue's answer, None when it cannot be had now."""
+        try:
+            answer = await asked(question, what=what)
+        except (VenueUnavailable, VenueRefused) as error:
+            self._journal.health("hindsight", "degraded", waiting_for=what, reason=str(error))
+            return None
+        self._journal.health("hindsight", "running")
+        return answer
 
     async def _look_at_bid(self, subject: _Subject, look: _Look) -> None:
         one, minutes = subject.unfinished, look.minutes
         read_at = subject.read_at
         if read_at is None or self._clock.now() > mark_window(read_at, minutes)[1]:
             return
-        try:
-            question = self._market.order_book(one.symbol, TOP_DEPTH, poll=True)
-            book = await asked(question, what=f"the bids of {one.symbol}")
-        except (VenueUnavailable, VenueRefused) as error:
-            self._journal.health("hindsight", "degraded", symbol=one.symbol, reason=str(error))
+        question = self._market.order_book(one.symbol, TOP_DEPTH, poll=True)
+        book = await self._answer(question, what=f"the bids of {one.symbol}")
+        if book is None:
             self._push(subject, self._clock.monotonic_ns() + int(RETRY_MARK_S * _NS), minutes=minutes)
             return
-        self._journal.health("hindsight", "running")
         bid = book.bids[0].price if book.bids else ZERO
         await self._write(
             lambda at: self._ledger.note_bid(self._account_id, one.listing_id, minutes, bid, at=at), one.symbol

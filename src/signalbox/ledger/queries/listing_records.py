@@ -94,21 +94,25 @@ _SELECT = """
         r.reason_limit, r.reason, d.id AS decision_id, d.decision AS verdict, o.id AS order_id, o.mode, o.latency_ms,
         r.quote_amount, r.book_read_at, r.best_ask, r.book_quantity, r.book_spent, r.bid_after_1m, r.bid_after_5m,
         r.bid_after_15m, coalesce(s.sightings, '[]'::jsonb) AS sightings
-    FROM {records} AS r JOIN accounts AS a ON a.id = r.account_id
-    LEFT JOIN strategy_decisions AS d ON d.account_id = r.account_id AND d.listing_signal_id = r.listing_id
+    FROM ({page}) AS r JOIN accounts AS a ON a.id = r.account_id
+    LEFT JOIN LATERAL (
+        SELECT id, decision FROM strategy_decisions
+        WHERE account_id = r.account_id AND listing_signal_id = r.listing_id LIMIT 1
+    ) AS d ON true
     LEFT JOIN LATERAL (
         SELECT id, mode, latency_ms FROM trade_orders
         WHERE decision_id = d.id AND submitted_at IS NOT NULL ORDER BY attempt, id LIMIT 1
     ) AS o ON true
     LEFT JOIN LATERAL (
-        SELECT jsonb_agg(jsonb_build_object('source', source, 'seen_at', seen_at, 'lag_ms', lag_ms::text,
-            'exchange_event_at', exchange_event_at, 'price', price::text) ORDER BY lag_ms, source) AS sightings
+        SELECT json_agg(json_build_object('source', source, 'seen_at', seen_at, 'lag_ms', lag_ms::text,
+            'exchange_event_at', exchange_event_at, 'price', price::text) ORDER BY lag_ms, source)::jsonb AS sightings
         FROM listing_sightings WHERE account_id = r.account_id AND listing_id = r.listing_id
     ) AS s ON true
+    ORDER BY r.first_seen_at DESC, r.listing_id
 """
 
-_WANTED = """
-    (
+_LIST = _SELECT.format(
+    page="""
         SELECT * FROM listing_records
         WHERE ($1::timestamptz IS NULL OR first_seen_at >= $1) AND ($2::timestamptz IS NULL OR first_seen_at < $2)
           AND ($3::text IS NULL OR symbol = $3) AND is_test = $4 AND ($5::text IS NULL OR outcome = $5)
@@ -116,23 +120,21 @@ _WANTED = """
           AND (NOT $7::boolean OR first_seen_by <> 'market_list' AND reason_code IS DISTINCT FROM 'CANCELLED')
           AND ($8::text IS NULL OR account_id = (SELECT id FROM accounts WHERE label = $8))
         ORDER BY first_seen_at DESC, listing_id LIMIT $9
-    )
-"""
+    """
+)
 
-_LIST = _SELECT.format(records=_WANTED) + "ORDER BY r.first_seen_at DESC, r.listing_id"
-
-_FIND = (
-    _SELECT.format(records="listing_records")
-    + """
-    WHERE r.symbol = $1
-       OR length($1) >= 6 AND (
-           starts_with(r.listing_id::text, lower($1)) OR right(r.listing_id::text, length($1)) = lower($1)
-       )
-       OR EXISTS (
-           SELECT FROM listings l WHERE l.id::text = $1 AND l.symbol = r.symbol AND l.listed_at = r.listed_at
-       )
-    ORDER BY r.first_seen_at DESC, r.listing_id LIMIT 200
-"""
+_FIND = _SELECT.format(
+    page="""
+        SELECT * FROM listing_records AS r
+        WHERE symbol = $1
+           OR length($1) >= 6 AND (
+               starts_with(listing_id::text, lower($1)) OR right(listing_id::text, length($1)) = lower($1)
+           )
+           OR EXISTS (
+               SELECT FROM listings l WHERE l.id::text = $1 AND l.symbol = r.symbol AND l.listed_at = r.listed_at
+           )
+        ORDER BY first_seen_at DESC, listing_id LIMIT 20
+    """
 )
 
 
@@ -155,7 +157,7 @@ async def list_records(session: ReadSession, wanted: RecordFilter) -> list[Recor
 
 async def find_records(session: ReadSession, text: str) -> list[RecordRow]:
     """Records of a symbol, of a listing whose id starts or ends with this text, or of a number in `listings list`;
-    newest first."""
+    newest first, at most 20."""
     return await session.rows(RecordRow, _FIND, text)
 
 
