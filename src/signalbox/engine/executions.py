@@ -21,7 +21,16 @@ totals, as one fill that says so; the real ones replace it if they come after al
 class Executions:
     """Reads executions of one account."""
 
-    def __init__(self, venues: Mapping[Mode, OrderVenue], hints: Hints, *, clock: Clock, journal: EventSink) -> None:
+    def __init__(
+        self,
+        venues: Mapping[Mode, OrderVenue],
+        hints: Hints,
+        *,
+        clock: Clock,
+        journal: EventSink,
+        window: timedelta = FILLS_WINDOW,
+    ) -> None:
+        self._window = window
         self._venues = venues
         self._hints = hints
         self._clock = clock
@@ -52,7 +61,7 @@ class Executions:
                 if unique.totals()[0] >= evidence.executed_quantity:
                     self._journal.health("fills_query", "running")
                     return unique.in_order()
-                if self._clock.now() - started > FILLS_WINDOW and not asked_in_vain:
+                if self._clock.now() - started > self._window and not asked_in_vain:
                     rest = self._rest(unique, order, evidence, instrument, revision)
                     if rest is not None:
                         return [*unique.in_order(), rest]
