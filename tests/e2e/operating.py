@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 
 from tests.e2e.world import World
 
-from signalbox.control import runs
+from signalbox.control import guardrails, runs
 from signalbox.control.context import Control
+from signalbox.control.guardrails import KillSwitchMode
 from signalbox.domain.errors import ConflictError, NotFoundError
 from signalbox.domain.runs import StopMode
 from signalbox.engine.clock import SystemClock, TimeOrderedIds
@@ -43,6 +44,10 @@ class Operator:
         except NotFoundError:
             return False
         return True
+
+    async def throw_kill_switch(self) -> None:
+        """Block every entry from now on."""
+        await guardrails.kill_switch_on(self._control, mode=KillSwitchMode.BLOCK, reason="test")
 
 
 @asynccontextmanager

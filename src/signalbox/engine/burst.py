@@ -104,7 +104,7 @@ class Burst:
         passed = (now_ns + round(wait_s * 1_000_000_000) - self._first_ns) / self._interval_ns
         slots = math.ceil(passed) if wait_s > 0 else math.floor(passed) + 1
         at_ns = self._first_ns + slots * self._interval_ns
-        if self._clock.at(at_ns) > self.until:
+        if self._clock.at(at_ns) >= self.until:
             return Over("dropped as stale: the next attempt would come after the deadline", stale=True)
         return Again(at_ns)
 
