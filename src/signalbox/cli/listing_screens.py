@@ -96,13 +96,12 @@ def duration(milliseconds: Decimal) -> str:
 
 def _we(row: RecordRow) -> Text:
     """What we made of it, and how fast the first order was on the wire."""
-    match row.outcome:
-        case ListingOutcome.TRADED:
-            word = Text("bought" if row.mode is not Mode.SIMULATION else "paper", style=GOOD)
-        case ListingOutcome.MISSED:
-            word = Text("missed", style=WARN)
-        case ListingOutcome.PENDING:
-            word = Text("pending", style=FAINT)
+    words = {
+        ListingOutcome.TRADED: ("bought" if row.mode is not Mode.SIMULATION else "paper", GOOD),
+        ListingOutcome.MISSED: ("missed", WARN),
+        ListingOutcome.PENDING: ("pending", FAINT),
+    }
+    word = Text(*words[row.outcome])
     return word if row.latency_ms is None else Text.assemble(word, " ", latency(row.latency_ms))
 
 
@@ -145,9 +144,7 @@ def missed_screen(board: MissedBoard) -> Group:
     ]
     rows = [_missed_cells(one) for one in board.listings]
     empty = "Nothing was missed that anybody knows of. A run has to watch: 'signalbox run status'."
-    made = table(
-        "Missed: what each would have cost, and been worth 1, 5 and 15 minutes later", columns, rows, empty=empty
-    )
+    made = table("Missed: the cost of each, and its worth after 1, 5 and 15 minutes", columns, rows, empty=empty)
     if not rows:
         return Group(made)
     counted = " · ".join(f"{name} {count}" for name, count in board.reasons.items())

@@ -11,8 +11,9 @@ from signalbox.domain.book_walk import buy_by_quote, total_quantity, total_quote
 from signalbox.domain.configuration import Venue
 from signalbox.domain.decisions import Verdict
 from signalbox.domain.ids import AccountId, DecisionId, RunId, SignalId
-from signalbox.domain.instruments import Instrument
+from signalbox.domain.instruments import Instrument, InstrumentStatus
 from signalbox.domain.market import OrderBook
+from signalbox.domain.money import ZERO, step_of
 from signalbox.domain.orders import OrderStatus
 from signalbox.domain.risk.checks import SkipCode
 from signalbox.domain.signals import DetectionSource, Sighting
@@ -277,17 +278,30 @@ class FirstBook(Struct, frozen=True, kw_only=True):
     spent: Decimal
 
 
-def first_book(book: OrderBook, amount: Decimal, instrument: Instrument) -> FirstBook | None:
-    """Walk the asks with an amount of quote. None when nobody sells yet."""
+def first_book(book: OrderBook, amount: Decimal, rules: Instrument | None) -> FirstBook | None:
+    """Walk the asks with an amount of quote, in the finest lots when the market's rules are not known. None when nobody
+    sells yet."""
     if not book.asks:
         return None
-    fills = buy_by_quote(book.asks, amount, instrument)
+    fills = buy_by_quote(book.asks, amount, rules or _ANY_MARKET)
     return FirstBook(
         read_at=book.received_at,
         best_ask=book.asks[0].price,
         quantity=total_quantity(fills),
         spent=total_quote(fills),
     )
+
+
+_ANY_MARKET = Instrument(
+    symbol="any",
+    base="any",
+    quote="any",
+    status=InstrumentStatus.TRADING,
+    tick_size=step_of(8),
+    lot_size=step_of(8),
+    min_notional=ZERO,
+    min_notional_market=ZERO,
+)
 
 
 def mark_window(read_at: datetime, minutes: int) -> tuple[datetime, datetime]:

@@ -6,7 +6,7 @@ next engine (`adopt_listings`, `listing_facts`).
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -206,16 +206,20 @@ def _nobody(before: Row | None) -> str:
         return "no bot was watching when it appeared"
     if before["status"] == "failed":
         return f"no bot was watching when it appeared; the run before failed: {before['error_message']}"
-    return f"no bot was watching when it appeared; the run before ended at {before['stopped_at'].isoformat()}"
+    return f"no bot was watching when it appeared; the run before ended at {_utc(before['stopped_at'])}"
 
 
 def _taken_back(row: Row, at: datetime) -> tuple[object, ...]:
     symbol, opens_at, moves = row["symbol"], row["opens_at"], row["moves"]
     seen_by = SeenBy.CALENDAR if "calendar" in row["origins"] else SeenBy.MARKET_LIST
     moved = f", after {moves} change{'s' if moves > 1 else ''} of its time" if moves else ""
-    reason = f"the venue took the listing back{moved}; it was to open at {opens_at.isoformat()}"
+    reason = f"the venue took the listing back{moved}; it was to open at {_utc(opens_at)}"
     listing_id = listing_signal_id(symbol, opens_at)
     return (row["account_id"], listing_id, symbol, opens_at, row["first_announced_at"], seen_by, reason, at)
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 class _Seen(msgspec.Struct):

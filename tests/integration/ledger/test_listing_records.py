@@ -124,7 +124,7 @@ async def test_while_another_run_watches_nothing_was_missed(ledger: EngineLedger
     await move_run(sql, "stopping")
     await move_run(sql, "stopped")
     assert await ledger.note_markets(other, markets("NEWERUSDT"), at=NOW) == ["NEWERUSDT"]
-    assert "the run before ended at 2026-11-21T09:00:01" in (await record(sql, "NEWERUSDT"))["reason"]
+    assert "the run before ended at 2026-11-21 09:00:01 UTC" in (await record(sql, "NEWERUSDT"))["reason"]
 
 
 async def test_a_hole_in_what_we_knew_is_no_listing(ledger: EngineLedger, sql: Connection) -> None:
@@ -171,7 +171,7 @@ async def test_an_announcement_that_was_taken_back_is_recorded_unless_it_was_see
         assert await ledger.adopt_listings(ACCOUNT, since=NOW - timedelta(days=1), at=NOW) == expected
     row = await record(sql, "GONEUSDT")
     assert (row["outcome"], row["reason_code"], row["first_seen_by"]) == ("missed", "CANCELLED", "calendar")
-    assert "took the listing back, after 1 change of its time; it was to open at 2026-11-21T10:00" in row["reason"]
+    assert "took the listing back, after 1 change of its time; it was to open at 2026-11-21 10:00" in row["reason"]
 
 
 async def test_an_announcement_that_comes_again_opens_its_record_again(ledger: EngineLedger, sql: Connection) -> None:

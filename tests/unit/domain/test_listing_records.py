@@ -194,6 +194,9 @@ def test_the_first_book_says_what_the_amount_would_have_bought() -> None:
     found = first_book(book, Decimal(20), examples.instrument())
     assert found is not None
     assert (found.best_ask, found.quantity, found.spent) == (Decimal("0.5"), Decimal("36.66"), Decimal("19.996"))
+    unknown_rules = first_book(book, Decimal(20), None)
+    assert unknown_rules is not None
+    assert unknown_rules.quantity == Decimal("36.66666666")
     nobody_sells = OrderBook(symbol="NEWUSDT", bids=levels(("0.5", "20")), asks=(), received_at=NOW)
     assert first_book(nobody_sells, Decimal(20), examples.instrument()) is None
 

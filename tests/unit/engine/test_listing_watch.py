@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from tests.unit.domain import examples
@@ -23,6 +24,7 @@ from signalbox.domain.orders import Mode, RefusalKind
 from signalbox.domain.runs import RunStatus
 from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting, signal_from
 from signalbox.engine.account import AccountVenues, EngineParts
+from signalbox.engine.hindsight import BOOK_PACE_S
 from signalbox.engine.listing_watch import MOST_WAITING, ListingWatch
 
 WEBSOCKET, TICKER, CALENDAR = DetectionSource.WEBSOCKET, DetectionSource.TICKER_DIFF, DetectionSource.CALENDAR
@@ -254,14 +256,15 @@ async def test_a_fault_in_the_record_keeping_is_told_and_it_begins_anew() -> Non
 
 
 @virtual_time
-async def test_not_more_than_two_looks_at_a_time_and_each_leaves_the_limit_to_others() -> None:
+async def test_looks_are_paced_two_at_a_time_and_each_leaves_the_limit_to_others() -> None:
     async with keeping() as desk:
-        under_way, most = 0, 0
+        under_way, most, asked_at = 0, 0, []
         real = desk.market.order_book
 
         async def order_book(symbol: str, depth: int, *, poll: bool = False) -> OrderBook:
             nonlocal under_way, most
             assert poll
+            asked_at.append(desk.clock.now())
             under_way += 1
             most = max(most, under_way)
             await asyncio.sleep(0.5)
@@ -273,6 +276,7 @@ async def test_not_more_than_two_looks_at_a_time_and_each_leaves_the_limit_to_ot
             desk.see(symbol=f"N{number}USDT")
         await desk.until(lambda: all(row.book for row in desk.db.listing_rows.records.values()) and most)
         assert most == 2
+        assert min(b - a for a, b in pairwise(asked_at)) >= timedelta(seconds=BOOK_PACE_S)
         assert len(desk.db.listing_rows.records) == 10
 
 
