@@ -5,6 +5,13 @@ NEW = "gen_random_uuid()"
 SOME = "'00000000-0000-0000-0000-0000000000ff'"
 
 GOOD: dict[str, dict[str, str]] = {
+    "alerts": {
+        "kind": "'venue_outage'",
+        "subject": "'mexc'",
+        "message": "'no answer'",
+        "first_at": "now()",
+        "last_at": "now()",
+    },
     "accounts": {"id": NEW, "venue": "'mexc'", "label": "'second'"},
     "account_ownership": {"account_id": f"{SOME}", "fence": "1", "holder": "'x'"},
     "bot_configurations": {
@@ -170,6 +177,22 @@ GOOD: dict[str, dict[str, str]] = {
 """A row of each table that is accepted; each case below changes one thing."""
 
 REFUSED: list[tuple[str, dict[str, str | None], str]] = [
+    ("alerts", {"kind": "'No kind'"}, "ck_alerts_kind"),
+    ("alerts", {"subject": "' '"}, "ck_alerts_subject_not_empty"),
+    ("alerts", {"subject": "'old'"}, "uq_alerts_open"),
+    ("alerts", {"message": "' '"}, "ck_alerts_message_not_empty"),
+    ("alerts", {"severity": "'fatal'"}, "ck_alerts_severity"),
+    ("alerts", {"details": "'[]'"}, "ck_alerts_details_is_object"),
+    ("alerts", {"count": "0"}, "ck_alerts_count_positive"),
+    ("alerts", {"last_at": "now() - interval '1 s'"}, "ck_alerts_last_after_first"),
+    ("alerts", {"acknowledged_at": "now()"}, "ck_alerts_acknowledged_says_who"),
+    ("alerts", {"resolved_at": "now()"}, "ck_alerts_resolved_says_why"),
+    ("alerts", {"resolved_at": "now()", "resolution": "' '"}, "ck_alerts_resolution_not_empty"),
+    (
+        "alerts",
+        {"resolved_at": "now() - interval '1 s'", "resolution": "'x'"},
+        "ck_alerts_resolved_after_last",
+    ),
     ("accounts", {"venue": "'binance'"}, "ck_accounts_venue"),
     ("accounts", {"environment": "'staging'"}, "ck_accounts_environment"),
     ("accounts", {"label": "' '"}, "ck_accounts_label_not_empty"),
@@ -375,6 +398,7 @@ BESIDE = (
     insert("listing_signals", symbol="'OLDUSDT'", listed_at=OLD_LISTING),
     insert("fills", exchange_trade_id="'old'"),
     insert("bot_health", component_name="'engine'"),
+    insert("alerts", subject="'old'"),
     insert("listing_schedule", symbol="'OLDUSDT'"),
     insert("clock_offsets", measured_at="'2026-11-21 08:00Z'"),
     insert("system_events"),

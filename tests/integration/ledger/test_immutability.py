@@ -17,7 +17,7 @@ APPEND_ONLY = {
     "venue_symbols": "first_seen_at = now()",
 }
 KEPT = ("bot_runs", "settings", "account_ownership", "listing_signals", "positions", "trade_orders", "reservations",
-        "system_status", "chain_heads", "listing_records", "listing_sightings")  # fmt: skip
+        "system_status", "chain_heads", "listing_records", "listing_sightings", "alerts")  # fmt: skip
 
 
 DECIDED = (
@@ -132,3 +132,10 @@ async def test_settings_keep_their_history(beside: Connection) -> None:
 async def test_the_status_row_says_who(beside: Connection, change: str) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
         await beside.execute(f"UPDATE system_status SET {change}")  # noqa: S608 - our text
+
+
+async def test_an_alert_that_is_over_is_history(beside: Connection) -> None:
+    await beside.execute("UPDATE alerts SET count = count + 1")
+    await beside.execute("UPDATE alerts SET resolved_at = now(), resolution = 'it answers again'")
+    await _refused(beside, "UPDATE alerts SET message = 'other'")
+    await _refused(beside, "UPDATE alerts SET resolved_at = NULL, resolution = NULL")
