@@ -60,7 +60,7 @@ def race_screen(board: RaceBoard, *, tests: bool) -> Group:
         Column("symbol"),
         times("seen"),
         *(Column(_SOURCE_WORDS[source]) for source in sources),
-        Column("we, on the wire"),
+        Column("we,\non the wire"),
         prose("why not", extra=True),
         Column("account", extra=True),
     ]

@@ -25,6 +25,9 @@ READS = (
     ("run", "status"),
     ("listings",),
     ("listings", "upcoming"),
+    ("listings", "race"),
+    ("listings", "race", "--tests"),
+    ("listings", "missed"),
     ("signals",),
     ("trades",),
     ("positions",),
@@ -124,6 +127,8 @@ def test_exit_plans_with_levels_and_a_trailing_stop(ready: Shell) -> None:
         (("run", "start", "other", "calm"), "There is no account 'other'"),
         (("run", "stop", "main"), "has no active run"),
         (("listings", "inject", "no-good"), "Invalid symbol format"),
+        (("listings", "show", "NOSUCHUSDT"), "There is no record of a listing 'NOSUCHUSDT'"),
+        (("listings", "race", "--account", "nobody"), "There is no account 'nobody'"),
         (("listings", "inject", "NEWUSDT", "--listed-at", "2999-01-01"), "listed_at cannot be in the future"),
         (("settings", "set", "main"), "nothing to change"),
         (("settings", "set", "main", "--max-trade-usdt", "-1"), "max_trade_usdt must be above 0, got -1"),
@@ -227,6 +232,7 @@ def test_a_test_listing_is_injected_once(ready: Shell) -> None:
     ready.run("listings", "inject", "NEWUSDT", "--listed-at", "2026-01-01T00:00:00Z")
     again = ready.run("listings", "inject", "NEWUSDT", "--listed-at", "2026-01-01T00:00:00Z", code=ExitCode.REFUSED)
     assert "Listing already recorded" in again[1]
+    ready.run("listings", "inject", "newusdt", "--listed-at", "2026-01-01T00:00:00Z", code=ExitCode.REFUSED)
     (row,) = ready.json("listings")
     assert (row["symbol"], row["listed_at"], row["source"]) == ("NEWUSDT", "2026-01-01T00:00:00Z", "test_injection")
 
