@@ -1,8 +1,10 @@
-"""The yardsticks of the latency bench: what a bare asyncio program needs from a listing's push to its order.
+"""The yardsticks of the latency benches: what a bare asyncio program needs from a listing to its order.
 
 `--dsn` absent: client A, no database and no checks. With it: client B, the same plus one durable PostgreSQL commit
 before the order is sent, which is the practical floor of any ledger-first design. Same event loop (uvloop), same
 websocket library and same machine as the engine; one warm connection, signature by hmac, nothing else.
+
+`--poll-s`: instead of listening to pushes, read the list of all prices so often over a second warm connection.
 """
 
 import argparse
@@ -16,6 +18,8 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import asyncpg
+import httptools
+import msgspec
 import picows
 import uvloop
 
@@ -24,6 +28,13 @@ from signalbox.venues.mexc import push_pb2
 CHANNEL = "spot@public.miniTickers.v3.api.pb@UTC+0"
 INSERT = """INSERT INTO bench_orders (id, symbol, side, quote_amount, request, created_at)
 VALUES ($1, $2, 'buy', $3::text::numeric, $4, now())"""
+
+
+class Price(msgspec.Struct):
+    """An entry of the list of prices."""
+
+    symbol: str
+    price: str
 
 
 class Rest(asyncio.Protocol):
@@ -35,8 +46,36 @@ class Rest(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by type
 
 
+class Prices(asyncio.Protocol):
+    """The connection that asks for all prices."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self._parser = httptools.HttpResponseParser(self)
+        self._body = bytearray()
+        self._decode = msgspec.json.Decoder(list[Price]).decode
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the answer."""
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """The whole answer."""
+        shown = {entry.symbol for entry in self._decode(bytes(self._body))}
+        self._body.clear()
+        self._client.on_symbols(shown)
+
+
 class Feed(picows.WSListener):
-    """Watches all mini-tickers and orders every symbol that it has not seen before."""
+    """Watches all mini-tickers."""
 
     def __init__(self, client: "Client") -> None:
         self._client = client
@@ -79,9 +118,26 @@ class Client:
                 " quote_amount numeric, request text, created_at timestamptz)"
             )
             await self._db.execute(INSERT, f"warm-{time.time_ns()}", "WARM", "1", "{}")  # noqa: TID251 - a bench
+        if options.poll_s:
+            await self._poll(str(url.hostname), url.port or 80, options.poll_s)
+            return
         transport, _ = await picows.ws_connect(lambda: Feed(self), options.ws)
         print("ready", flush=True)
         await transport.wait_disconnected()
+
+    async def _poll(self, host: str, port: int, pause_s: float) -> None:
+        _, prices = await asyncio.get_running_loop().create_connection(lambda: Prices(self), host, port)
+        request = f"GET /api/v3/ticker/price HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode()
+        print("ready", flush=True)
+        while not prices.transport.is_closing():
+            prices.transport.write(request)
+            await asyncio.sleep(pause_s)
+
+    def on_symbols(self, shown: set[str]) -> None:
+        """What an answer showed."""
+        for symbol in shown - self.known:
+            self.known.add(symbol)
+            self.on_listing(symbol)
 
     def on_listing(self, symbol: str) -> None:
         if self._db is None:
@@ -112,12 +168,13 @@ class Client:
 
 
 def main() -> int:
-    """Run until the websocket ends or the process is terminated."""
+    """Run until the connection ends or the process is terminated."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("rest", "ws", "key", "secret"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--known", default="", help="symbols that are not new, comma-separated")
     parser.add_argument("--dsn", default="", help="PostgreSQL; makes this client B")
+    parser.add_argument("--poll-s", type=float, default=0.0, help="read the list of prices so often")
     options = parser.parse_args()
     uvloop.run(Client(options).run(options))
     return 0
