@@ -19,7 +19,7 @@ from signalbox.domain.signals import ListingSource
 from signalbox.ledger.queries.listing_records import RecordFilter
 from signalbox.ledger.queries.listings import ListingRow
 
-app = group("Listings: the race of the sources, what was missed and why, the story of one.", default="list")
+app = group("Listings: what comes, who saw it first, what was missed and why.", default="list")
 
 Tests = Annotated[bool, typer.Option("--tests", help="Injected test listings instead of real ones.")]
 

@@ -27,7 +27,7 @@ COMMANDS = {
     "account": _Entry("accounts", "Accounts: add, list, validate the credentials."),
     "config": _Entry("configurations", "Bot configurations: create, list, show."),
     "run": _Entry("runs", "Runs: start, stop, status."),
-    "listings": _Entry("listings", "Listings: list, inject a test listing."),
+    "listings": _Entry("listings", "Listings: what comes, who saw it first, what was missed and why."),
     "signals": _Entry("signals", "Signals: what was detected, by which source."),
     "trades": _Entry("trades", "Trades: list, show one with every check and latency stage."),
     "positions": _Entry("positions", "Positions and their results."),

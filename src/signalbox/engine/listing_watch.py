@@ -43,7 +43,8 @@ MOST_REMEMBERED = 2000
 """Listings whose race is still in memory."""
 
 QUIET_S = 0.25
-"""How long a note waits before anything is done with it: orders go first."""
+LONGEST_QUIET_S = 5.0
+"""Nothing is done before so long no further note came (but not longer than this): orders go first."""
 
 SWEEP_S = 10.0
 FIRST_SWEEP_BACK = timedelta(days=30)
@@ -97,6 +98,7 @@ class ListingWatch:
         self._listings: OrderedDict[SignalId, _Listing] = OrderedDict()
         self._recheck: set[SignalId] = set()
         self._wake = asyncio.Event()
+        self._put_down = 0
         self._dropped = 0
         self._hindsight = Hindsight(
             account.id,
@@ -140,6 +142,7 @@ class ListingWatch:
             await asyncio.sleep(pause_s)
 
     def _put(self, note: _Saw | _Over | _Began) -> None:
+        self._put_down += 1
         if len(self._waiting) >= MOST_WAITING:
             self._dropped += 1
             return
@@ -156,7 +159,7 @@ class ListingWatch:
     async def _write(self) -> None:
         while True:
             await self._wake.wait()
-            await asyncio.sleep(QUIET_S)
+            await self._until_quiet()
             self._wake.clear()
             for listing_id in await self._take_notes():
                 await self._note(listing_id)
@@ -165,6 +168,13 @@ class ListingWatch:
                 self._recheck.difference_update(over)
                 await self._conclude(over)
             self._tell_dropped()
+
+    async def _until_quiet(self) -> None:
+        for _ in range(round(LONGEST_QUIET_S / QUIET_S)):
+            before = self._put_down
+            await asyncio.sleep(QUIET_S)
+            if self._put_down == before:
+                return
 
     async def _take_notes(self) -> Sequence[SignalId]:
         """Work through what waits; the listings whose race has changed."""
