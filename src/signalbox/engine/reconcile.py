@@ -15,7 +15,13 @@ from msgspec import Struct
 
 from signalbox.domain.backoff import backoff
 from signalbox.domain.configuration import Account, live_allowed
-from signalbox.domain.errors import CredentialsRefused, LedgerUnavailable, VenueRefused, VenueUnavailable
+from signalbox.domain.errors import (
+    CredentialsRefused,
+    LedgerUnavailable,
+    VenueRefused,
+    VenueThrottled,
+    VenueUnavailable,
+)
 from signalbox.domain.ids import OrderId
 from signalbox.domain.money import plain
 from signalbox.domain.orders import Mode
@@ -51,6 +57,8 @@ HANGS_AFTER = timedelta(seconds=60)
 """An order this old that nobody follows, seen so in two rounds, hangs."""
 
 CLOCK_SLACK = timedelta(seconds=60)
+PATIENT_TRIES = 4
+LONGEST_PATIENCE_S = 10.0
 LIST_LIMIT_S = 20.0
 """Two reads, each of which may first wait for room in the request limit."""
 
@@ -243,8 +251,7 @@ class Reconciler:
             closed = by_symbol.get(symbol, [])
             since = min((c.order.created_at for c in closed), default=started - RECENT)
             try:
-                question = self._venues[Mode.LIVE].recent_orders(symbol, since - CLOCK_SLACK)
-                listed = await asked(question, what=f"the orders in {symbol}", within_s=LIST_LIMIT_S)
+                listed = await self._listed(symbol, since - CLOCK_SLACK)
             except CredentialsRefused:
                 raise
             except (VenueUnavailable, VenueRefused) as error:
@@ -257,6 +264,20 @@ class Reconciler:
             for order, seen in pairs:
                 tasks.create_task(self._compare_one(order, seen, found, failed))
         return found, failed
+
+    async def _listed(self, symbol: str, since: datetime) -> Sequence[VenueOrder]:
+        """The account's orders in a market. Waits a little when the request limit is used up: the next round would
+        begin with the same markets again."""
+        for _ in range(PATIENT_TRIES):
+            question = self._venues[Mode.LIVE].recent_orders(symbol, since)
+            try:
+                return await asked(question, what=f"the orders in {symbol}", within_s=LIST_LIMIT_S)
+            except VenueThrottled as error:
+                pause_s = error.retry_after_s or LONGEST_PATIENCE_S
+                if pause_s > LONGEST_PATIENCE_S:
+                    raise
+                await asyncio.sleep(pause_s)
+        raise VenueThrottled(f"the orders in {symbol} were not listed: the request limit is used up")
 
     async def _compare_one(
         self, closed: ClosedOrder, listed: VenueOrder | None, found: list[Difference], failed: list[str]

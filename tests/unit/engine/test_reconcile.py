@@ -1,12 +1,14 @@
 """The books beside the venue's: what came late, what is not ours, what moved; twice changes nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec import structs
 from tests.unit.domain import examples
 from tests.unit.engine.fake_ledger import Fault, OrderRow
@@ -14,16 +16,18 @@ from tests.unit.engine.fakes import accepted, refused, unknown, venue_order
 from tests.unit.engine.virtual_time import virtual_time
 from tests.unit.engine.world import Process, World, world
 
-from signalbox.domain.errors import CredentialsRefused, VenueUnavailable
+from signalbox.domain.configuration import OrderStyle
+from signalbox.domain.errors import CredentialsRefused, VenueThrottled, VenueUnavailable
 from signalbox.domain.ids import OrderId
 from signalbox.domain.orders import Mode, OrderStatus, Purpose, RefusalKind, Side
 from signalbox.domain.positions import ExitPlan
 from signalbox.domain.reconciliation import DifferenceKind
 from signalbox.domain.runs import RunStatus
-from signalbox.domain.venue_records import BalanceUpdate, OrderUpdate
+from signalbox.domain.venue_records import BalanceUpdate, OrderUpdate, VenueOrder
 from signalbox.engine.reconcile import ROUND_S
 
 PLAN = ExitPlan(take_profit=Decimal(1), time_limit_s=Decimal(3600))
+STYLE_MARKET = examples.configuration(mode=Mode.LIVE, parameters={"exit_plan": PLAN, "order_style": OrderStyle.MARKET})
 CONFIGURATION = examples.configuration(mode=Mode.LIVE, parameters={"exit_plan": PLAN})
 FILLED, REJECTED, FAILED = OrderStatus.FILLED, OrderStatus.REJECTED, OrderStatus.FAILED
 OVER = refused(RefusalKind.TERMINAL)
@@ -505,3 +509,80 @@ async def test_an_engine_that_stands_by_does_not_speak_for_the_account() -> None
         await asyncio.sleep(10)
         assert w.db.health["account:main"][0] == "running"
         assert w.told("account main: standing by")
+
+
+@virtual_time
+async def test_a_used_up_request_limit_delays_the_comparison_and_does_not_starve_it() -> None:
+    async with live_world() as w:
+        await bought(w)
+        list_orders, limited = w.venue.recent_orders, [VenueThrottled("used up", retry_after_s=3.0)] * 3
+
+        async def recent_orders(symbol: str, since: datetime) -> Sequence[VenueOrder]:
+            if limited:
+                raise limited.pop()
+            return await list_orders(symbol, since)
+
+        w.venue.recent_orders = recent_orders  # type: ignore[method-assign]  # the limit is used up for a while
+        await a_round_later(w)
+        assert limited == []
+        assert w.db.health["reconciliation:main"][0] == "running"
+
+
+EVENTS = st.lists(
+    st.sampled_from(["more of A", "more of B", "push A", "push B", "external", "money", "restart", "round"]),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(events=EVENTS, seed=st.integers(0, 1_000))
+def test_whatever_comes_late_the_books_end_as_the_venues_and_a_further_round_changes_nothing(
+    events: list[str], seed: int
+) -> None:
+    """Late executions, late, doubled and unknown pushes, restarts at any time."""
+
+    async def story() -> None:
+        async with live_world() as w:
+            w.venue.answers_for["AUSDT"], w.venue.answers_for["BUSDT"] = [accepted("0.5")], [accepted("0")]
+            process = w.process("one")
+            await w.running(STYLE_MARKET)
+            for symbol in ("AUSDT", "BUSDT"):
+                w.feed.show(symbol)
+            await w.until(lambda: len(w.orders()) == 2 and not w.held and OrderStatus.SUBMITTED not in w.orders())
+            for number, event in enumerate(events):
+                symbol = f"{event[-1]}USDT"
+                match event.split()[0]:
+                    case "more":
+                        w.venue.executes_more(symbol, str(1 + (seed + number) % 7))
+                    case "push":
+                        order = next(order for order in w.venue.sent if order.symbol == symbol)
+                        name, told = order.client_order_id, Decimal(seed % 90)
+                        for executed in (told, None):
+                            w.venue.push(
+                                OrderUpdate(
+                                    symbol=symbol,
+                                    client_order_id=name,
+                                    exchange_order_id="1",
+                                    executed_quantity=executed,
+                                )
+                            )
+                    case "external":
+                        w.venue.foreign.append(venue_order(f"hand-{number}", f"X{number}", symbol="AUSDT"))
+                    case "money":
+                        w.venue.moved["USDT"] = Decimal(20_000 + number)
+                    case "restart":
+                        await process.kill()
+                        process = w.process(f"again {number}")
+                    case _:
+                        await a_round_later(w)
+                await asyncio.sleep((seed % 5) * 0.7)
+            await a_round_later(w)
+            await a_round_later(w)
+            books_equal(w)
+            before = (dict(w.db.positions), list(w.db.trade_log), dict(w.db.books.external), len(kinds(w)))
+            await a_round_later(w)
+            assert (dict(w.db.positions), list(w.db.trade_log), dict(w.db.books.external), len(kinds(w))) == before
+            assert [done.agreed for done in w.db.books.done][-1]
+
+    virtual_time(story)()
