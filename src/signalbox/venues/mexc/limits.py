@@ -23,6 +23,10 @@ from signalbox.venues.mexc.outage import OutageWatch
 LEFT_FREE: Final = {Purpose.ENTRY: 4, Purpose.EXIT: 2}
 """Orders per second that entries leave to exits and cancels, and that exits leave to cancels."""
 
+KEPT_FOR_ORDERS: Final = 40
+"""Of the address's weight, what reads leave to orders however much they matter: an order that has to wait for the
+window because others were looked up is an order too late."""
+
 WEIGHT_WINDOW_S: Final = 10.5
 """The venue counts over ten seconds when a request arrives, we when it leaves: what is longer on its way than the one
 ten seconds later must not make a window of the venue's fuller than one of ours."""
@@ -59,11 +63,14 @@ class Lane:
         pause_s = self.pause_s()
         if pause_s > 0:
             return pause_s
-        wait_s = self.window.wait_s(weight, poll=poll, leave=leave)
         shared = self._address.weights
+        if self._may_use_reserve:
+            of_address = shared.wait_s(weight, poll=False)
+        else:
+            of_address = shared.wait_s(weight, poll=poll, leave=None if poll else self._address.kept_for_orders)
         if shared is self.window:
-            return wait_s
-        return max(wait_s, shared.wait_s(weight, poll=poll and not self._may_use_reserve))
+            return of_address
+        return max(self.window.wait_s(weight, poll=poll, leave=leave), of_address)
 
     def pause_s(self) -> float:
         """Seconds of silence that the venue asked for."""
@@ -121,6 +128,7 @@ class AddressLimits:
     def __init__(self, name: str, clock: Clock, events: EventSink, *, weight: int, quiet: bool = False) -> None:
         told = None if quiet else events
         self.name = name
+        self.kept_for_orders = 0 if quiet else KEPT_FOR_ORDERS
         self.weights = WeightBudget(clock, limit=weight, window_s=WEIGHT_WINDOW_S, reserve=0 if quiet else 80)
         self.brake = Brake(name, clock, told)
         self.outage = OutageWatch(name, clock, told)

@@ -6,7 +6,7 @@ from tests.venue_examples import ManualClock, RecordedEvents
 from signalbox.domain.errors import VenueThrottled
 from signalbox.domain.orders import Purpose
 from signalbox.venues.http import HttpResponse, parse_target
-from signalbox.venues.mexc.limits import LEFT_FREE, WEIGHT_WINDOW_S, AddressLimits, Lane, MexcLimits
+from signalbox.venues.mexc.limits import KEPT_FOR_ORDERS, LEFT_FREE, WEIGHT_WINDOW_S, AddressLimits, Lane, MexcLimits
 
 TARGET = parse_target("https://api.example/base")
 
@@ -47,9 +47,12 @@ def test_one_address_has_one_budget_and_an_account_one_pace() -> None:
     bench.main.reads.spend(150)
     bench.address.reads.spend(70)
     assert bench.address.reads.wait_s(1, poll=True) == WEIGHT_WINDOW_S
-    assert bench.other.reads.wait_s(80, poll=False) == 0
-    assert bench.other.reads.wait_s(81, poll=False) == WEIGHT_WINDOW_S
+    assert bench.other.reads.wait_s(80 - KEPT_FOR_ORDERS, poll=False) == 0
+    assert bench.other.reads.wait_s(81 - KEPT_FOR_ORDERS, poll=False) == WEIGHT_WINDOW_S
     assert bench.main.orders.wait_s(1, poll=True) == 0, "an order may take the address's reserve"
+    bench.other.reads.spend(80 - KEPT_FOR_ORDERS)
+    assert bench.other.reads.wait_s(1, poll=False) == bench.address.reads.wait_s(1, poll=False) == WEIGHT_WINDOW_S
+    assert bench.main.orders.wait_s(8, poll=False) == 0, "reads never make an order wait"
 
 
 def test_orders_count_for_their_account_and_leave_a_reserve_to_exits_and_cancels() -> None:
