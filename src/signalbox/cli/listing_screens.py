@@ -271,6 +271,9 @@ def _delay(row: RecordRow) -> str:
     return f"{seconds:.1f} s after it was first seen" if seconds < 120 else f"{seconds / 60:.0f} min after"
 
 
+_MOST_ORDERS = 6
+
+
 def _orders(story: ListingStory) -> Sequence[RenderableType]:
     if not story.orders:
         return []
@@ -295,6 +298,8 @@ def _orders(story: ListingStory) -> Sequence[RenderableType]:
             latency(order.latency_ms),
             " ".join(part for part in (order.error_code, order.error_reason) if part) or None,
         ]
-        for order in story.orders
+        for order in story.orders[-_MOST_ORDERS:]
     ]
-    return [Text(), table("Orders: signalbox trades show ID", columns, rows, empty="")]
+    earlier = len(story.orders) - len(rows)
+    title = f"Orders{f', without {earlier} earlier ones' if earlier else ''}: signalbox trades show ID"
+    return [Text(), table(title, columns, rows, empty="")]

@@ -119,7 +119,9 @@ def _announced(schedule: ScheduleRow | None) -> Iterator[ListingEvent]:
 
 def _opening(record: RecordRow) -> Iterator[ListingEvent]:
     if record.opens_at is not None and record.reason_code != "CANCELLED":
-        yield ListingEvent(kind=EventKind.OPENS, at=record.opens_at, text="announced opening, by the venue's clock")
+        yield ListingEvent(
+            kind=EventKind.OPENS, at=record.opens_at, text="its opening as the venue gives it, by the venue's clock"
+        )
     if record.tradable_at is not None and record.tradable_by is not None:
         yield ListingEvent(kind=EventKind.TRADES, at=record.tradable_at, text=_PROOFS[record.tradable_by])
 

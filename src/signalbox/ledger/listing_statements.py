@@ -102,7 +102,7 @@ FROM lost JOIN listing_signals s ON s.id = lost.listing_id
 # A listing that was announced again and seen has a record of its own by then.
 CANCELLED = """
 SELECT s.account_id, s.symbol, s.opens_at, s.origins, s.first_announced_at, s.updated_at,
-    jsonb_array_length(s.moves) AS moves
+    (SELECT count(*) FROM jsonb_array_elements(s.moves) AS move WHERE move ->> 'new' IS NOT NULL) AS moves
 FROM listing_schedule s
 WHERE s.account_id = $1 AND s.state = 'cancelled' AND s.updated_at >= $2 AND NOT EXISTS (
     SELECT FROM listing_records r

@@ -164,7 +164,7 @@ async def test_an_announcement_that_was_taken_back_is_recorded_unless_it_was_see
         ACCOUNT,
         NOW + timedelta(hours=1),
         NOW - timedelta(hours=2),
-        '[{"at": "2026-11-21T08:00:00Z"}]',
+        '[{"new": "2026-11-21T10:00:00Z"}, {"new": null}]',
     )
     await ledger.note_listing(note_of(entry_of(WEBSOCKET, "0")), at=NOW)  # it opened after all
     for expected in (1, 0):
