@@ -7,7 +7,8 @@ from rich.text import Text
 
 from signalbox.cli.output import FAINT, cell, latency, local_time
 from signalbox.cli.tables import Column, decimals, prose, table, times
-from signalbox.control.trades import Stage, TradeDetail
+from signalbox.control.spend_words import spend_text
+from signalbox.control.trades import DUE, Stage, TradeDetail
 from signalbox.domain.orders import Side
 from signalbox.domain.risk.checks import RiskCheck
 from signalbox.ledger.queries.trades import DecisionRow, FillRow, TradeRow
@@ -20,7 +21,8 @@ def trade_screen(detail: TradeDetail) -> Group:
         parts += [_why(detail), checks_table(detail.checks)]
     parts.append(stages_table(detail.stages))
     if detail.trade.latency_ms is not None:
-        parts.append(Text.assemble("Detection to sending: ", latency(detail.trade.latency_ms), "\n"))
+        since = "Due" if any(stage.name == DUE for stage in detail.stages) else "Detection"
+        parts.append(Text.assemble(f"{since} to sending: ", latency(detail.trade.latency_ms), "\n"))
     if len(detail.attempts) > 1:
         parts.append(_attempts(detail))
     if detail.fills:
@@ -52,16 +54,11 @@ def _outcome(trade: TradeRow) -> Text:
         return Text("Not executed yet.")
     text = (
         f"{trade.executed_quantity:f} at {trade.executed_price:.8g} = {trade.executed_quote:f}"
-        f"{_unspent(trade.quote_amount, trade.executed_quote)}, fees {_fees(trade.fees)}"
+        f", fees {_fees(trade.fees)}"
     )
-    return Text(text + (f", result {trade.realised_pnl:+f}" if trade.realised_pnl is not None else ""))
-
-
-def _unspent(asked: Decimal | None, spent: Decimal) -> str:
-    """A market buy is held inside the exchange's protective price band, so it may spend less than was asked."""
-    if asked is None or spent >= asked:
-        return ""
-    return f" of {asked:f} (the exchange's protective price band left {asked - spent:f} unspent)"
+    text += f", result {trade.realised_pnl:+f}" if trade.realised_pnl is not None else ""
+    spend = spend_text(trade)
+    return Text(text + (f"\n{spend[0].upper()}{spend[1:]}" if spend is not None else ""))
 
 
 def _fees(fees: dict[str, Decimal] | None) -> str:

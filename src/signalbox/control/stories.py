@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from signalbox.control.context import Control
 from signalbox.control.exit_words import sold_when
+from signalbox.control.spend_words import spend_text
 from signalbox.control.trades import stage_times
 from signalbox.domain.decisions import Verdict
 from signalbox.domain.ids import PositionId
 from signalbox.domain.money import ZERO, plain
-from signalbox.domain.orders import OrderStatus, OrderType, Purpose
+from signalbox.domain.orders import OrderStatus, Purpose
 from signalbox.domain.risk.checks import CheckVerdict, RiskCheck
 from signalbox.ledger.queries import listings, positions, trades
 from signalbox.ledger.queries.listings import SignalRow, Since
@@ -198,10 +199,11 @@ def _sent(orders: list[TradeRow], stage_row: StageRow) -> Step:
     first, last = orders[0], orders[-1]
     size = f"{last.quote_amount:f} quote" if last.quote_amount is not None else f"{last.quantity or ZERO:f} base"
     text = f"{last.order_type} order for {size}"
+    scheduled = stage_row.due_at is not None
     if first.latency_ms is not None:
-        text += f", on the wire {first.latency_ms:.1f} ms after detection"
+        text += f", on the wire {first.latency_ms:.1f} ms after {'it was due' if scheduled else 'detection'}"
     durable = next((stage for stage in stage_times(stage_row) if stage.name == "durable in the ledger"), None)
-    if durable is not None and durable.took_ms is not None and len(orders) == 1:
+    if durable is not None and durable.took_ms is not None and len(orders) == 1 and not scheduled:
         text += f" (the ledger had it first: {durable.took_ms:.1f} ms of these)"
     if len(orders) > 1:
         refused = len(orders) - 1
@@ -211,11 +213,8 @@ def _sent(orders: list[TradeRow], stage_row: StageRow) -> Step:
 
 def _bought(order: TradeRow) -> Step:
     price, quantity, quote = order.executed_price or ZERO, order.executed_quantity or ZERO, order.executed_quote or ZERO
-    text = f"{quantity:f} at {price:.6g}: spent {quote:.2f}"
-    if order.quote_amount is not None:
-        text += f" of {order.quote_amount:f}"
-        if quote < order.quote_amount and order.order_type is OrderType.MARKET:
-            text += ", because the exchange's protective price band ends a market order there"
+    asked = f" of {order.quote_amount:f}" if order.quote_amount is not None else ""
+    text = f"{quantity:f} at {price:.6g}: {spend_text(order) or f'spent {quote:.2f}{asked}'}"
     return Step(kind=StepKind.BOUGHT, text=text, at=order.completed_at)
 
 

@@ -107,13 +107,13 @@ def sorted_checks(checks: list[RiskCheck]) -> list[RiskCheck]:
     return sorted(checks, key=lambda check: _VERDICT_ORDER.index(check.verdict))
 
 
+DUE = "due at the exchange"
 _STAGES = (
     ("exchange_event_at", "exchange event"),
     ("received_at", "received"),
     ("decided_at", "decided"),
     ("durable_at", "durable in the ledger"),
-    ("due_at", "due at the exchange"),
-    ("due_at", "due at the exchange"),
+    ("due_at", DUE),
     ("sent_at", "sent"),
     ("acknowledged_at", "acknowledged"),
 )

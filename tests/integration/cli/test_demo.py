@@ -30,7 +30,7 @@ def test_once_a_listing_is_bought_and_sold_and_the_ledger_verifies(environment: 
     stations = ["DETECTED", "DECIDED", "SENT", "BOUGHT", "HELD", "SOLD", "RESULT"]
     places = [text.index(station) for station in stations]
     assert places == sorted(places)
-    assert re.search(r"spent \d+\.\d\d of 120, because the exchange's protective price band", text)
+    assert re.search(r"asked 120\.00,\s+spent\s+\d+\.\d\d\s+\(9\d\.\d%\):\s+the\s+exchange\s+sizes", text)
     assert "ledger verified: every hash of 2 trade_logs" in text
     assert "\x1b" not in text
     assert left_behind(tmp_path) == []

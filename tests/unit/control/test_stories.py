@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from signalbox.control.stories import Facts, StepKind, Story, story
 from signalbox.domain.decisions import Verdict
 from signalbox.domain.ids import DecisionId, OrderId, PositionId, SignalId
@@ -115,19 +117,24 @@ def position(**changes: Any) -> PositionRow:
     return PositionRow(**(fields | changes))
 
 
+def stage_row(**changes: Any) -> StageRow:
+    fields: dict[str, Any] = {
+        "exchange_event_at": None,
+        "received_at": ms(3),
+        "decided_at": ms(4),
+        "durable_at": ms(6),
+        "sent_at": ms(7),
+        "acknowledged_at": None,
+    }
+    return StageRow(**(fields | changes))
+
+
 def told(*, now: datetime = LATER, **changes: Any) -> Story:
     fields: dict[str, Any] = {
         "signal": signal(),
         "decision": decision(),
         "entries": [trade()],
-        "entry_stages": StageRow(
-            exchange_event_at=None,
-            received_at=ms(3),
-            decided_at=ms(4),
-            durable_at=ms(6),
-            sent_at=ms(7),
-            acknowledged_at=None,
-        ),
+        "entry_stages": stage_row(),
         "position": position(),
         "exits": [],
         "exit_decisions": {},
@@ -170,10 +177,36 @@ def test_an_entry_explains_checks_latency_and_what_was_left_unspent() -> None:
         "market order for 100 quote, on the wire 4.2 ms after detection (the ledger had it first: 2.0 ms of these)"
     )
     assert text(held, StepKind.BOUGHT) == (
-        "190 at 0.5: spent 95.00 of 100, because the exchange's protective price band ends a market order there"
+        "190 at 0.5: asked 100.00, spent 95.00 (95.0%): "
+        "the exchange bounds a market buy by a protective price and sizes it at that"
     )
     assert text(held, StepKind.HELD) == "until the bid reaches 0.55 (+10%), or 20 s have passed"
     assert not held.over
+
+
+def test_an_underspend_names_the_protective_price_that_the_exchange_stated() -> None:
+    bought = told(entries=[trade(stated_price="0.525")])
+    assert text(bought, StepKind.BOUGHT) == (
+        "190 at 0.5: asked 100.00, spent 95.00 (95.0%): "
+        "the exchange sizes a market buy at its protective price 0.525, 5.0% above what was paid"
+    )
+
+
+@pytest.mark.parametrize("stated", ["", "free", "NaN", "0", "0.4"])
+def test_a_stated_price_that_explains_nothing_is_not_shown(stated: str) -> None:
+    assert text(told(entries=[trade(stated_price=stated)]), StepKind.BOUGHT).endswith("and sizes it at that")
+
+
+def test_a_limit_that_spent_less_blames_no_band() -> None:
+    limit = trade(order_type=OrderType.LIMIT, stated_price="0.6")
+    assert text(told(entries=[limit]), StepKind.BOUGHT) == "190 at 0.5: asked 100.00, spent 95.00 (95.0%)"
+
+
+def test_the_latency_of_a_scheduled_order_counts_from_its_instant() -> None:
+    stages = stage_row(due_at=ms(3))
+    assert text(told(entry_stages=stages), StepKind.SENT) == (
+        "market order for 100 quote, on the wire 4.2 ms after it was due"
+    )
 
 
 def test_a_full_spend_blames_no_band() -> None:

@@ -51,6 +51,8 @@ class TradeRow(Struct, frozen=True, kw_only=True):
     signal_id: SignalId | None
     run_id: RunId | None
     position_id: PositionId | None
+    stated_price: str | None = None
+    """The price in the venue's own answer: of a market order the bound that the venue put on it."""
 
 
 class StageRow(Struct, frozen=True, kw_only=True):
@@ -119,7 +121,7 @@ _SELECT = """
            o.status, o.attempt, o.quote_amount, o.quantity, o.limit_price, o.executed_price, o.executed_quantity,
            o.executed_quote, o.fees, o.realised_pnl, o.latency_ms, o.error_code, o.error_reason, o.unknown_since,
            o.created_at, o.submitted_at, o.completed_at, o.client_order_id, o.exchange_order_id, o.decision_id,
-           o.signal_id, o.run_id, o.position_id
+           o.signal_id, o.run_id, o.position_id, o.response ->> 'price' AS stated_price
     FROM trade_orders AS o JOIN accounts AS a ON a.id = o.account_id
 """
 
