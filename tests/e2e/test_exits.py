@@ -148,6 +148,22 @@ async def test_s5_an_exit_waits_out_the_buy_only_phase(world: World) -> None:
     await _alert(world, "exit_refused", is_open=False)
 
 
+async def test_s5_a_stop_that_fired_is_carried_out_after_a_kill_though_the_price_recovered(world: World) -> None:
+    await _hold(world, "--stop-loss", "0.2", buy_only_ms=600_000)
+    await _price(world, "0.3")
+    await world.eventually(lambda: _refused(world, 1), "the stop fired and was refused")
+    await world.kill_engine()
+    await _price(world, "0.6")
+    (row,) = await world.read("positions")
+    assert row["sold_when"] == ["as soon as the exchange takes it: the stop loss has fired"]
+    await world.change_listing(SYMBOL, buy_only_ms=0)
+    await world.start_engine()
+    await _closed(world)
+    (sale,) = await _sales(world)
+    assert sale["exit_rule"] == "stop_loss"
+    assert "fired before" in sale["reason"]
+
+
 async def _refused(world: World, count: int) -> bool:
     return len(await _sales(world, "rejected")) >= count
 

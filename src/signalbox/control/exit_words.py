@@ -34,6 +34,8 @@ def sold_when(position: PositionRow, now: datetime | None = None) -> list[str]:
     """
     plan, entry = position.exit_plan, position.average_entry_price
     found = []
+    if position.fired_stop is not None:
+        return [f"as soon as the exchange takes it: the {position.fired_stop.replace('_', ' ')} has fired"]
     if entry is not None:
         if plan.take_profit is not None:
             found.append(f"the bid reaches {_price(entry, plan.take_profit)} (+{_percent(plan.take_profit)})")

@@ -30,6 +30,10 @@ class ExitRule(StrEnum):
     FLATTEN = "flatten"
 
 
+STOPS = (ExitRule.STOP_LOSS, ExitRule.TRAILING_STOP)
+"""Rules that stay fired until everything is sold."""
+
+
 class TakeProfitLevel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sell a part on the way up: `at` is the gain as a fraction of the entry price, `share` the part of what was
     bought."""
@@ -59,7 +63,8 @@ class Position(Struct, frozen=True, kw_only=True):
 
     `cost` is what the remaining quantity cost without fees; `fees` are all quote fees so far; `realised_pnl` is
     booked by sells and includes the fees of both sides once they are paid. `bought` is all base that buys brought,
-    after base fees; `highest_bid` the best price seen since the entry, kept only for a trailing stop.
+    after base fees; `highest_bid` the best price seen since the entry, kept only for a trailing stop. `fired_stop` is
+    the stop that decided to sell everything: from then on no price takes that back.
     """
 
     id: PositionId
@@ -76,6 +81,7 @@ class Position(Struct, frozen=True, kw_only=True):
     closed_at: datetime | None = None
     bought: Decimal = ZERO
     highest_bid: Decimal | None = None
+    fired_stop: ExitRule | None = None
 
     @property
     def average_entry_price(self) -> Decimal | None:

@@ -1,8 +1,9 @@
 """Exits: watches every open position against its plan and sells when a rule fires. Runs with or without a bot run.
 
-Each attempt to sell is a decision of its own, made on the price of that moment. So nothing is sold by a rule that does
-not hold any more, and nothing is sent while an earlier attempt is unsettled: the dispatcher returns only when the venue
-has said how it ended.
+Each attempt to sell is a decision of its own, made on the price of that moment, and nothing is sent while an earlier
+attempt is unsettled: the dispatcher returns only when the venue has said how it ended. A take-profit whose target went
+out of reach is given up; a stop that fired is not. After a restart the ledger tells that it fired: its decision was
+durable before its first order left. While a freeze lasts, no rule fires.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from signalbox.domain.instruments import Instrument
 from signalbox.domain.money import ZERO
 from signalbox.domain.orders import RefusalKind
 from signalbox.domain.ports import Clock, EventSink, Ledger
-from signalbox.domain.positions import Position
+from signalbox.domain.positions import STOPS, Position
 from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, decide_exit, exit_shape
 from signalbox.engine.desk import Desk
 from signalbox.engine.dispatch import Dispatcher
@@ -44,7 +45,7 @@ _NS = 1_000_000_000
 
 class _Watch:
     """One position under watch. `wake` ends a wait; `not_before_ns` is when the next attempt may go out; `peak` the
-    highest bid since the entry, `peak_wanted` asks to store it now."""
+    highest bid since the entry, `peak_wanted` asks to store it now; `fired_stop` a stop that fired."""
 
     def __init__(self, position: Position, report: ExitReport) -> None:
         self.position_id = position.id
@@ -55,7 +56,13 @@ class _Watch:
         self.peak = position.highest_bid
         self.peak_stored = position.highest_bid
         self.peak_wanted = asyncio.Event()
+        self.fired_stop = position.fired_stop
         self.not_before_ns = 0
+
+    def remember(self, verdict: ExitVerdict) -> None:
+        """A stop that fires stays fired."""
+        if verdict.rule in STOPS:
+            self.fired_stop = verdict.rule
 
 
 class Exits:
@@ -148,8 +155,10 @@ class Exits:
             elif self._desk.freeze:
                 pass
             elif verdict.quantity == ZERO:
+                watch.remember(verdict)
                 await self._too_little(watch, inputs, verdict)
             elif self._clock.monotonic_ns() >= watch.not_before_ns:
+                watch.remember(verdict)
                 pause_s = await self._sell(watch, inputs, verdict, rules)
                 self._pause(watch, pause_s)
                 if not pause_s:
@@ -161,6 +170,7 @@ class Exits:
             seen = [bid for bid in (watch.peak, position.highest_bid, price.highest) if bid is not None]
             watch.peak = max(seen, default=None)
             position = structs.replace(position, highest_bid=watch.peak)
+        position = structs.replace(position, fired_stop=watch.fired_stop or position.fired_stop)
         return ExitInputs(
             position=position,
             now=self._clock.now(),

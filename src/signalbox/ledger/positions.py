@@ -10,6 +10,16 @@ from signalbox.ledger.connecting import Connection
 from signalbox.ledger.database import Database
 from signalbox.ledger.rows import position_from
 
+POSITIONS = """
+SELECT p.*, (
+    SELECT d.exit_rule FROM strategy_decisions AS d
+    WHERE d.position_id = p.id AND d.exit_rule IN ('stop_loss', 'trailing_stop')
+    ORDER BY d.timestamp DESC LIMIT 1
+) AS fired_stop
+FROM positions AS p
+"""
+"""Each position with the stop that fired: its decision is durable before the first order leaves."""
+
 _SAVE = """
 INSERT INTO positions (
     id, account_id, symbol, mode, status, quantity, average_entry_price, cost, realised_pnl, fees, opened_at,
@@ -39,7 +49,8 @@ class Positions:
     async def open_positions(self, account_id: AccountId) -> Sequence[Position]:
         """Positions that are not closed, oldest first."""
         rows = await self._database.fetch(
-            "SELECT * FROM positions WHERE account_id = $1 AND status = 'open' ORDER BY opened_at, id", account_id
+            POSITIONS + "WHERE p.account_id = $1 AND p.status = 'open' ORDER BY p.opened_at, p.id",
+            account_id,
         )
         return [position_from(row) for row in rows]
 

@@ -22,6 +22,7 @@ from signalbox.domain.reconciliation import (
 )
 from signalbox.domain.venue_records import Balance, VenueOrder
 from signalbox.ledger.database import Database
+from signalbox.ledger.positions import POSITIONS
 from signalbox.ledger.rows import Row, document, order_from, position_from
 
 KEPT_WITHOUT_DIFFERENCES = timedelta(days=1)
@@ -131,7 +132,7 @@ class ReconciliationRecords:
     async def position_history(self, position_id: PositionId) -> PositionHistory | None:
         """A position with its counted fills, None when there is none."""
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow("SELECT * FROM positions WHERE id = $1", position_id)
+            row = await connection.fetchrow(POSITIONS + "WHERE p.id = $1", position_id)
             if row is None:
                 return None
             fills = await connection.fetch(_POSITION_FILLS, position_id)

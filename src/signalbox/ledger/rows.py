@@ -10,7 +10,7 @@ from signalbox.domain.configuration import Account, AccountSettings, BotConfigur
 from signalbox.domain.errors import InvariantError
 from signalbox.domain.ids import AccountId, ClientOrderId, DecisionId, OrderId, PositionId, RunId, SignalId
 from signalbox.domain.orders import Mode, Order, OrderType, Purpose, Side, TimeInForce
-from signalbox.domain.positions import ExitPlan, Position
+from signalbox.domain.positions import ExitPlan, ExitRule, Position
 from signalbox.domain.runs import Run, RunStatus, StopMode
 
 Row = asyncpg.Record
@@ -61,7 +61,7 @@ def run_from(row: Row) -> Run:
 
 
 def position_from(row: Row) -> Position:
-    """A row of positions."""
+    """A row of positions, with the stop that fired."""
     return Position(
         id=PositionId(row["id"]),
         account_id=AccountId(row["account_id"]),
@@ -77,6 +77,7 @@ def position_from(row: Row) -> Position:
         closed_at=row["closed_at"],
         bought=row["bought"],
         highest_bid=row["highest_bid"],
+        fired_stop=ExitRule(row["fired_stop"]) if row["fired_stop"] else None,
     )
 
 

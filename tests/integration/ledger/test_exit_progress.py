@@ -6,10 +6,11 @@ from decimal import Decimal
 from msgspec import structs
 from tests.integration.ledger.conftest import Connection
 from tests.integration.ledger.test_outcomes import committed, evidence, fill, filled, position_of
-from tests.integration.ledger.world import ACCOUNT
+from tests.integration.ledger.world import ACCOUNT, NOW, exit_of
 
+from signalbox.domain.decisions import Cause, IntentResult
 from signalbox.domain.orders import Order
-from signalbox.domain.positions import ExitPlan, Position
+from signalbox.domain.positions import ExitPlan, ExitRule, Position
 from signalbox.ledger import migrate
 from signalbox.ledger.engine_ledger import EngineLedger
 
@@ -52,6 +53,27 @@ async def test_the_highest_bid_only_rises(ledger: EngineLedger, sql: Connection)
     await sql.execute("UPDATE positions SET status = 'closed', closed_at = now()")
     await ledger.record_highest_bid(position.id, Decimal(9))
     assert await sql.fetchval("SELECT highest_bid FROM positions") == Decimal("1.6")
+
+
+async def test_a_stop_that_fired_is_read_from_the_decision_that_was_to_sell(ledger: EngineLedger) -> None:
+    _, bought = await committed(ledger)
+    position = _position(bought)
+    await _finish(ledger, bought, position)
+    assert (await _open(ledger)).fired_stop is None
+    for rule, fired in (
+        (ExitRule.TAKE_PROFIT, None),
+        (ExitRule.STOP_LOSS, ExitRule.STOP_LOSS),
+        (ExitRule.FLATTEN, ExitRule.STOP_LOSS),
+    ):
+        intent = exit_of(position.id, position.symbol)
+        decision = structs.replace(intent.decision, cause=Cause(exit_rule=rule, position_id=position.id))
+        assert await ledger.commit(structs.replace(intent, decision=decision)) is IntentResult.INSERTED
+        assert intent.order is not None
+        await ledger.record_unsent(intent.order, at=NOW, code="STALE", reason="a test")
+        assert (await _open(ledger)).fired_stop is fired
+        history = await ledger.position_history(position.id)
+        assert history is not None
+        assert history.position.fired_stop is fired
 
 
 async def test_an_older_state_of_a_position_does_not_lower_its_highest_bid(

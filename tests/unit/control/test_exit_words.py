@@ -10,7 +10,7 @@ from tests.unit.domain.examples import levels
 from signalbox.control.exit_words import exit_text, sold_when
 from signalbox.domain.ids import PositionId
 from signalbox.domain.orders import Mode
-from signalbox.domain.positions import ExitPlan
+from signalbox.domain.positions import ExitPlan, ExitRule
 from signalbox.ledger.queries.positions import PositionRow
 
 NOW = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)
@@ -35,6 +35,12 @@ def _position(plan: ExitPlan, **changes: Any) -> PositionRow:
         "signal_id": None,
     }
     return PositionRow(**(fields | changes))
+
+
+def test_a_stop_that_fired_needs_no_price_any_more() -> None:
+    plan = ExitPlan(take_profit=Decimal("0.1"), stop_loss=Decimal("0.2"), time_limit_s=Decimal(20))
+    text = sold_when(_position(plan, fired_stop=ExitRule.STOP_LOSS), NOW)
+    assert text == ["as soon as the exchange takes it: the stop loss has fired"]
 
 
 def test_each_rule_tells_its_price_and_the_time_that_is_left() -> None:

@@ -40,7 +40,7 @@ from signalbox.domain.orders import (
     check_order_transition,
 )
 from signalbox.domain.ports import CapacityHistory, OpenOrder, SystemState
-from signalbox.domain.positions import Position
+from signalbox.domain.positions import STOPS, ExitRule, Position
 from signalbox.domain.risk.capacity import HOUR, Reservation
 from signalbox.domain.risk.checks import EntryInputs
 from signalbox.domain.runs import ACTIVE_STATUSES, RUN_TRANSITIONS, Run, RunStatus, StopMode
@@ -364,7 +364,14 @@ class FakeLedger(FakeListingRecords, FakeReconciliationRecords):
 
     async def open_positions(self, account_id: AccountId) -> Sequence[Position]:
         await self._enter("open_positions")
-        return [p for p in self.db.positions.values() if p.account_id == account_id and p.closed_at is None]
+        found = [p for p in self.db.positions.values() if p.account_id == account_id and p.closed_at is None]
+        return [structs.replace(position, fired_stop=self._fired_stop(position.id)) for position in found]
+
+    def _fired_stop(self, position_id: PositionId) -> ExitRule | None:
+        """The last stop that decided to sell it."""
+        causes = [intent.decision.cause for intent in self.db.decisions.values()]
+        fired = [cause.exit_rule for cause in causes if cause.position_id == position_id]
+        return next((rule for rule in reversed(fired) if rule in STOPS), None)
 
     async def record_highest_bid(self, position_id: PositionId, bid: Decimal) -> None:
         fault = await self._enter("record_highest_bid")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from decimal import Decimal
 
+import pytest
 from tests.unit.engine.fake_ledger import Fault
 from tests.unit.engine.fakes import accepted, refused, unknown
 from tests.unit.engine.holding import SYMBOL, Held, holding
@@ -11,7 +12,7 @@ from tests.unit.engine.virtual_time import virtual_time
 
 from signalbox.domain.errors import VenueUnavailable
 from signalbox.domain.orders import OrderStatus, OrderType, RefusalKind
-from signalbox.domain.positions import ExitPlan
+from signalbox.domain.positions import ExitPlan, ExitRule
 
 FILLED, REJECTED = OrderStatus.FILLED, OrderStatus.REJECTED
 STOP = ExitPlan(stop_loss=Decimal("0.2"))
@@ -105,6 +106,65 @@ async def test_a_direction_that_is_not_allowed_is_waited_for_with_growing_pauses
         assert _times(held) == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
         assert {price for _, _, price in held.sold()} == {None}
         assert held.alerts() == {}
+
+
+@virtual_time
+@pytest.mark.parametrize("plan", [STOP, ExitPlan(trailing_stop=Decimal("0.1"))])
+async def test_a_stop_that_fired_is_carried_out_even_when_the_price_recovers_first(plan: ExitPlan) -> None:
+    async with holding(plan) as held:
+
+        async def recovers() -> None:
+            held.push("2")
+
+        held.bench.venue.answers = [refused(RefusalKind.NOT_OPEN_YET, before=recovers)]
+        await held.until(lambda: held.bench.market.listeners[SYMBOL])
+        held.push("0.5")
+        await asyncio.sleep(1)
+        held.push("0.4")
+        await held.until(lambda: "exit_refused" in held.alerts())
+        await held.closed(2)
+        assert [row.status for row in held.sales()] == [REJECTED, FILLED]
+        assert held.alerts() == {}
+
+
+@virtual_time
+async def test_what_a_stop_left_unsold_is_sold_even_when_the_price_recovers_first() -> None:
+    async with holding(STOP) as held:
+
+        async def recovers() -> None:
+            held.push("2")
+
+        held.bench.venue.answers = [accepted("0.4", before=recovers)]
+        held.push("0.4")
+        await held.closed(2)
+        assert [quantity for _, quantity, _ in held.sold()] == [50, 30]
+
+
+@virtual_time
+async def test_a_restart_knows_from_the_ledger_that_a_stop_fired() -> None:
+    async with holding(STOP) as held:
+        held.bench.venue.answers = [refused(RefusalKind.NOT_OPEN_YET)]
+        held.push("0.4")
+        await held.until(lambda: "exit_refused" in held.alerts())
+        held.watch.cancel()
+        held.push("2")
+        (position,) = await held.bench.ledger.open_positions(held.position.account_id)
+        assert position.fired_stop is ExitRule.STOP_LOSS
+        held.bench.desk.take_position(position)
+        await held.bench.exits.watch(position.id)
+        assert [row.status for row in held.sales()] == [REJECTED, FILLED]
+
+
+@virtual_time
+async def test_while_a_freeze_lasts_no_stop_fires() -> None:
+    async with holding(STOP) as held:
+        held.bench.desk.freeze = True
+        held.push("0.4")
+        await asyncio.sleep(1)
+        held.push("0.5")
+        held.bench.desk.freeze = False
+        await asyncio.sleep(2)
+        assert held.sales() == []
 
 
 @virtual_time

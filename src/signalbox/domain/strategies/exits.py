@@ -2,6 +2,10 @@
 
 Take-profit levels keep no state of their own. A level is due while its price is reached and less was sold than it and
 the levels below it ask for, so a part that was sold late, in pieces or by another rule counts all the same.
+
+A stop-loss or trailing stop that has fired stays fired, as with a broker's stop orders: when its sale was refused (a
+buy-only phase, a halt) or filled in part, a price that recovers meanwhile does not take it back. Otherwise the outcome
+would depend on when the venue happened to take the order. A take-profit and its target may go out of reach again.
 """
 
 from datetime import datetime, timedelta
@@ -138,6 +142,8 @@ def _flatten() -> RiskCheck:
 def _stop_loss(inputs: ExitInputs) -> RiskCheck:
     position, bid = inputs.position, inputs.bid
     ratio = position.exit_plan.stop_loss
+    if ratio is not None and position.quantity and position.fired_stop is ExitRule.STOP_LOSS:
+        return _fired_before(ExitRule.STOP_LOSS, ratio, bid)
     if ratio is None or not position.quantity or bid is None:
         return _absent(ExitRule.STOP_LOSS, ratio)
     factor = total((ONE, ratio.copy_negate()))
@@ -155,6 +161,8 @@ def _stop_loss(inputs: ExitInputs) -> RiskCheck:
 def _trailing_stop(inputs: ExitInputs) -> RiskCheck:
     position, bid = inputs.position, inputs.bid
     ratio = position.exit_plan.trailing_stop
+    if ratio is not None and position.quantity and position.fired_stop is ExitRule.TRAILING_STOP:
+        return _fired_before(ExitRule.TRAILING_STOP, ratio, bid)
     if ratio is None or not position.quantity or bid is None:
         return _absent(ExitRule.TRAILING_STOP, ratio)
     peak = bid if position.highest_bid is None else max(position.highest_bid, bid)
@@ -275,6 +283,17 @@ def _target(inputs: ExitInputs, verdict: ExitVerdict) -> Decimal:
         return ZERO
     price = _price_at(inputs.position, gain)
     return price if _reached(inputs.position, price, gain) else total((price, _SHOWN_STEP))
+
+
+def _fired_before(rule: ExitRule, ratio: Decimal, bid: Decimal | None) -> RiskCheck:
+    at = "nobody bids at present" if bid is None else f"the bid is {plain(bid)} now"
+    return _rule(
+        rule,
+        fired=True,
+        limit=plain(ratio),
+        value=None if bid is None else plain(bid),
+        message=f"fired before and stays so until everything is sold; {at}",
+    )
 
 
 def _absent(rule: ExitRule, ratio: Decimal | None) -> RiskCheck:

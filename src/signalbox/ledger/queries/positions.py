@@ -8,7 +8,8 @@ from msgspec import Struct
 from signalbox.domain.ids import PositionId, SignalId
 from signalbox.domain.money import ZERO
 from signalbox.domain.orders import Mode
-from signalbox.domain.positions import ExitPlan
+from signalbox.domain.positions import ExitPlan, ExitRule
+from signalbox.ledger.positions import POSITIONS
 from signalbox.ledger.sessions import ReadSession
 
 
@@ -32,15 +33,16 @@ class PositionRow(Struct, frozen=True, kw_only=True):
     signal_id: SignalId | None
     bought: Decimal = ZERO
     highest_bid: Decimal | None = None
+    fired_stop: ExitRule | None = None
     sold_when: list[str] = []
 
 
-_SELECT = """
+_SELECT = f"""
     SELECT p.id, a.label AS account, p.symbol, p.mode, p.status, p.quantity, p.average_entry_price, p.cost,
            p.realised_pnl, p.fees, p.opened_at, p.closed_at, p.exit_plan, p.signal_id, p.bought,
-           p.highest_bid
-    FROM positions AS p JOIN accounts AS a ON a.id = p.account_id
-"""
+           p.highest_bid, p.fired_stop
+    FROM ({POSITIONS}) AS p JOIN accounts AS a ON a.id = p.account_id
+"""  # noqa: S608 - POSITIONS is a constant
 
 
 async def list_positions(

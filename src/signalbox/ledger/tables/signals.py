@@ -153,5 +153,6 @@ strategy_decisions = Table(
     Index(None, "bot_trade_event_id"),
     Index(None, "timestamp"),
     Index(None, "decision"),
+    Index(None, "position_id", postgresql_where=text("exit_rule IS NOT NULL")),
     comment="Immutable; why we traded or did not",
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 from tests.unit.domain.examples import NOW, instrument, levels, position
 
 from signalbox.domain.positions import ExitPlan, ExitRule
@@ -260,3 +261,26 @@ def test_plans_and_inputs_of_earlier_versions_are_read_and_say_the_same() -> Non
     assert verdict.reason == "take_profit: bid 0.6 reached 0.6"
     assert [check.name for check in verdict.checks] == ["stop_loss", "take_profit", "time_limit"]
     assert verdict.quantity is None
+
+
+@pytest.mark.parametrize("bid", ["0.9", None])
+@pytest.mark.parametrize("stop", [ExitRule.STOP_LOSS, ExitRule.TRAILING_STOP])
+def test_a_stop_that_fired_stays_fired_however_the_price_recovers(stop: ExitRule, bid: str | None) -> None:
+    plan = ExitPlan(take_profit=Decimal("0.2"), stop_loss=Decimal("0.1"), trailing_stop=Decimal("0.1"))
+    inputs = _inputs(plan, "0.9")
+    inputs = structs.replace(
+        inputs,
+        position=structs.replace(inputs.position, fired_stop=stop),
+        bid=None if bid is None else Decimal(bid),
+    )
+    verdict = decide_exit(inputs)
+    assert verdict is not None
+    assert (verdict.rule, verdict.quantity) == (stop, Decimal(40))
+    at = "nobody bids at present" if bid is None else "the bid is 0.9 now"
+    assert verdict.reason == f"{stop}: fired before and stays so until everything is sold; {at}"
+
+
+def test_a_stop_that_fired_counts_only_while_the_plan_has_it() -> None:
+    inputs = _inputs(ExitPlan(take_profit=Decimal(1)), "0.5")
+    fired = structs.replace(inputs.position, fired_stop=ExitRule.STOP_LOSS)
+    assert decide_exit(structs.replace(inputs, position=fired)) is None

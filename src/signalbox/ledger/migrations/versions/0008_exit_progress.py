@@ -33,9 +33,14 @@ UP = (
     """,
     "COMMENT ON COLUMN positions.bought IS 'All base that buys brought, after fees in base'",
     "COMMENT ON COLUMN positions.highest_bid IS 'Since the entry; kept for a trailing stop'",
+    # Whether a stop has fired is asked of the decisions.
+    """
+    CREATE INDEX ix_strategy_decisions_position_id ON strategy_decisions (position_id) WHERE exit_rule IS NOT NULL
+    """,
 )
 
 DOWN = (
+    "DROP INDEX ix_strategy_decisions_position_id",
     "ALTER TABLE positions DROP COLUMN highest_bid",
     "ALTER TABLE positions DROP COLUMN bought",
 )
