@@ -95,7 +95,7 @@ class World:
         offset = ClockOffset(clock, self._no_time)
         self._knowledge = Knowledge()
         self._announcements = Announcements(
-            self._knowledge, cast("MexcCalendar", None), offset=offset, clock=clock, events=events, quote_assets=()
+            self._knowledge, cast("MexcCalendar", None), offset=offset, clock=clock, events=events
         )
         self._detection = Detection(self._knowledge, offset=offset, clock=clock, events=events)
         self._catalogue = Catalogue()

@@ -141,6 +141,10 @@ class MarketData(Protocol):
     async def close(self) -> None: ...
 
 
+QUOTE_ASSETS = ("USDT",)
+"""What listings are priced in unless a configuration says otherwise."""
+
+
 class ListingFeed(Protocol):
     """The sources that can show a new listing of one venue."""
 
@@ -154,8 +158,11 @@ class ListingFeed(Protocol):
         intervals: "FeedIntervals",
         ahead: timedelta = timedelta(0),
         on_schedule: Callable[[], None] = nothing_to_do,
+        quote_assets: Sequence[str] = QUOTE_ASSETS,
     ) -> None:
         """Watch all sources until cancelled. Survives faults of each source by itself and reports them.
+
+        `quote_assets`: what an announced coin is assumed to be priced in, the first one first, while no source says.
 
         An announced listing is reported `ahead` before its opening by the venue's clock, as a CALENDAR sighting whose
         `listing_time` is the opening; again when it is moved after that. `on_schedule` is called, without waiting,

@@ -103,6 +103,7 @@ class Sniping:
             intervals=intervals,
             ahead=report_ahead(configuration.parameters),
             on_schedule=self._on_schedule,
+            quote_assets=configuration.parameters.quote_assets,
         )
         self._watching = [
             self._spawn(feed),

@@ -159,7 +159,7 @@ async def test_f24_a_listing_during_a_broken_connection_is_seen_after_it(venue: 
         await venue.events.until(lambda: venue.events.status("feed.websocket") == "running")
 
 
-async def test_f30_after_a_reconnect_the_price_list_is_read_at_once(venue: ConnectedVenue) -> None:
+async def test_f12_after_a_reconnect_the_price_list_is_read_at_once(venue: ConnectedVenue) -> None:
     """A listing that opened while the stream was away need not wait for the next poll, nor for a push of its own."""
     async with watching(venue, SLOW) as watch:
         await venue.events.until(lambda: venue.events.status("feed.ticker_diff") == "running")

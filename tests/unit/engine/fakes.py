@@ -33,7 +33,7 @@ from signalbox.domain.orders import (
     SubmitOutcome,
     Unknown,
 )
-from signalbox.domain.ports import EventSink, FeedIntervals, nothing_to_do
+from signalbox.domain.ports import QUOTE_ASSETS, EventSink, FeedIntervals, nothing_to_do
 from signalbox.domain.signals import DetectionSource, Sighting
 from signalbox.domain.venue_records import AccountUpdate, Balance, StreamOpened, VenueOrder
 from signalbox.engine.account import AccountVenues
@@ -523,6 +523,7 @@ class FakeFeed:
         self.hangs = False
         self.ahead = timedelta(0)
         self.on_schedule: Callable[[], None] = nothing_to_do
+        self.quote_assets: tuple[str, ...] = ()
         self.known = frozenset({"OLDUSDT"})
         self.listings: dict[str, UpcomingListing] = {}
         self.markets: dict[str, Instrument] = {}
@@ -544,8 +545,9 @@ class FakeFeed:
         intervals: FeedIntervals,
         ahead: timedelta = timedelta(0),
         on_schedule: Callable[[], None] = nothing_to_do,
+        quote_assets: Sequence[str] = QUOTE_ASSETS,
     ) -> None:
-        self.ahead, self.on_schedule = ahead, on_schedule
+        self.ahead, self.on_schedule, self.quote_assets = ahead, on_schedule, tuple(quote_assets)
         self._watchers.append(on_sighting)
         self.running.set()
         try:

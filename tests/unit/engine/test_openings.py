@@ -396,6 +396,15 @@ async def test_a_limit_entry_that_nobody_could_price_in_time_is_a_recorded_skip(
         assert w.clock.now() < OPENS_AT + timedelta(seconds=10)
 
 
+@virtual_time
+async def test_the_feed_is_told_what_the_configuration_pays_with() -> None:
+    async with world() as w:
+        w.process()
+        await w.running(sniper(quote_assets=("USDC", "USDT")))
+        await w.until(w.feed.running.is_set)
+        assert w.feed.quote_assets == ("USDC", "USDT")
+
+
 @pytest.mark.parametrize(("lead_ms", "ahead_ms"), [(0, 500), (300, 200), (500, 0), (9000, 0), (-1000, 1500)])
 def test_the_feed_reports_early_enough_for_every_lead(lead_ms: int, ahead_ms: int) -> None:
     assert report_ahead(ListingSniperParameters(opening_lead_ms=lead_ms)) == timedelta(milliseconds=ahead_ms)

@@ -1,11 +1,11 @@
 """Follows what is announced: reads it, says how it changed, and reports each listing ahead of its opening."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from signalbox.domain.ports import Clock, EventSink, nothing_to_do
+from signalbox.domain.ports import QUOTE_ASSETS, Clock, EventSink, nothing_to_do
 from signalbox.venues.mexc.calendar import MexcCalendar
 from signalbox.venues.mexc.clock_offset import ClockOffset
 from signalbox.venues.mexc.knowledge import CALENDAR, EXCHANGE_INFO, JUST_OPENED, Knowledge
@@ -40,19 +40,20 @@ class Announcements:
         offset: ClockOffset,
         clock: Clock,
         events: EventSink,
-        quote_assets: tuple[str, ...],
     ) -> None:
         self.on_schedule: Callable[[], None] = nothing_to_do
         self.changed = asyncio.Event()
         """Set when what is due next has to be worked out anew."""
         self.wanted = {origin: asyncio.Event() for origin in BOTH}
         """Set when a source should be read at once."""
+        self.quote_assets: tuple[str, ...] = QUOTE_ASSETS
+        """What a coin of the calendar is assumed to be quoted in while the exchange information does not know it."""
         self.health = SourceHealth("feed.calendar", events, clock)
         self._knowledge = knowledge
         self._calendar = calendar
         self._offset = offset
         self._events = events
-        self._quote_assets = quote_assets
+        self._lacked: dict[str, set[str]] = {origin: set() for origin in BOTH}
         self._told_of: Schedule | None = None
         self._told_version = 0
 
@@ -63,20 +64,22 @@ class Announcements:
             self.health.malformed(what)
         self._knowledge.require()
         now = self._offset.venue_now()
-        announced = {
-            symbol: entry.opens_at
-            for entry in listings
-            if entry.opens_at > now - JUST_OPENED
-            for symbol in self._symbols_of(entry.base)
-            if symbol not in self._knowledge.known
-        }
-        if self._take(CALENDAR, announced, now):
+        announced: dict[str, datetime] = {}
+        for entry in sorted(listings, key=lambda entry: entry.opens_at):
+            if entry.opens_at > now - JUST_OPENED:
+                for symbol in self._symbols_of(entry.base):
+                    announced.setdefault(symbol, entry.opens_at)  # of two coins of one name the first to open
+        for symbol in announced.keys() & self._knowledge.known:
+            del announced[symbol]
+        if self._take(CALENDAR, announced | self._doubtful(CALENDAR, announced, now), now):
             self.wanted[EXCHANGE_INFO].set()  # what the calendar changes, the documented source should confirm
 
     def take_exchange_info(self) -> None:
         """The exchange information was read: take over its opening times."""
         now = self._offset.venue_now()
-        self._take(EXCHANGE_INFO, self._knowledge.announced(now), now)
+        announced = self._knowledge.announced(now)
+        shown = announced.keys() | self._knowledge.instruments.keys()
+        self._take(EXCHANGE_INFO, announced | self._doubtful(EXCHANGE_INFO, shown, now), now)
 
     async def follow(self, report: Report, ahead: timedelta) -> None:
         """Report each opening `ahead` of its time by the venue's clock, and look once more shortly before it."""
@@ -106,6 +109,21 @@ class Announcements:
         instants = self._knowledge.schedule.instants(self._offset.venue_now())
         return instants[0] if instants else None
 
+    def _doubtful(self, origin: str, shown: Collection[str], now: datetime) -> dict[str, datetime]:
+        """What an answer lacks that the one before announced. An answer may have a hole, and a listing that is taken
+        back for that is missed: it counts when the next answer, asked for at once, lacks it too."""
+        named = self._knowledge.schedule.named(origin)
+        lacking = {
+            symbol: at
+            for symbol, at in named.items()
+            if at > now and symbol not in shown and symbol not in self._knowledge.known
+        }
+        doubtful = lacking.keys() - self._lacked[origin]
+        self._lacked[origin] = set(lacking)
+        if doubtful:
+            self.wanted[origin].set()
+        return {symbol: lacking[symbol] for symbol in doubtful}
+
     def _take(self, origin: str, announced: dict[str, datetime], now: datetime) -> bool:
         changes = self._knowledge.schedule.update(origin, announced, now)
         for change in changes:
@@ -130,7 +148,7 @@ class Announcements:
     def _symbols_of(self, base: str) -> list[str]:
         """The pairs of a coin. The calendar does not tell the quote asset: the exchange information decides when it
         knows the coin, else the first configured quote asset is assumed."""
-        quotes = self._quote_assets
+        quotes = self.quote_assets
         instruments = self._knowledge.instruments
         confirmed = [base + quote for quote in quotes if base + quote in instruments]
         return confirmed or [base + quotes[0]] if quotes else []

@@ -8,7 +8,7 @@ from signalbox.domain.errors import ConfigError
 from signalbox.domain.instruments import Instrument
 from signalbox.domain.listings import ListingSchedule, UpcomingListing
 from signalbox.domain.market import BookTicker, ClockReading, OrderBook
-from signalbox.domain.ports import Clock, EventSink, FeedIntervals, nothing_to_do
+from signalbox.domain.ports import QUOTE_ASSETS, Clock, EventSink, FeedIntervals, nothing_to_do
 from signalbox.domain.signals import Sighting
 from signalbox.venues.backoff import Jitter
 from signalbox.venues.http import parse_target
@@ -17,7 +17,7 @@ from signalbox.venues.mexc.account import MexcAccount
 from signalbox.venues.mexc.calendar import HEADERS, MexcCalendar
 from signalbox.venues.mexc.clock_offset import ClockOffset
 from signalbox.venues.mexc.endpoints import MexcEndpoints
-from signalbox.venues.mexc.feed import MINI_TICKERS, FeedSettings, MexcFeed
+from signalbox.venues.mexc.feed import MINI_TICKERS, MexcFeed
 from signalbox.venues.mexc.limits import MexcLimits
 from signalbox.venues.mexc.market import MexcMarket
 from signalbox.venues.mexc.orders import MexcOrders, request_headers
@@ -47,7 +47,6 @@ class MexcPublic:
         events: EventSink,
         jitter: Jitter,
         limits: MexcLimits | None = None,
-        settings: FeedSettings | None = None,
         stream_limits: StreamLimits | None = None,
     ) -> None:
         limits = limits or MexcLimits(clock, events)
@@ -77,7 +76,6 @@ class MexcPublic:
             clock=clock,
             events=events,
             jitter=jitter,
-            settings=settings,
         )
 
     async def instruments(self) -> Sequence[Instrument]:
@@ -127,9 +125,12 @@ class MexcPublic:
         intervals: FeedIntervals,
         ahead: timedelta = timedelta(0),
         on_schedule: Callable[[], None] = nothing_to_do,
+        quote_assets: Sequence[str] = QUOTE_ASSETS,
     ) -> None:
         """Watch all sources until cancelled; see MexcFeed.run."""
-        await self._feed.run(on_sighting, intervals=intervals, ahead=ahead, on_schedule=on_schedule)
+        await self._feed.run(
+            on_sighting, intervals=intervals, ahead=ahead, on_schedule=on_schedule, quote_assets=quote_assets
+        )
 
     async def close(self) -> None:
         """Close every connection."""

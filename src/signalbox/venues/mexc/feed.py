@@ -5,15 +5,13 @@ receiver's business. A source that fails waits as the venue asks, says so, and t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
-
-from msgspec import Struct
 
 from signalbox.domain.errors import VenueUnavailable
 from signalbox.domain.listings import ListingSchedule, UpcomingListing
 from signalbox.domain.market import ClockReading
-from signalbox.domain.ports import Clock, EventSink, FeedIntervals, nothing_to_do
+from signalbox.domain.ports import QUOTE_ASSETS, Clock, EventSink, FeedIntervals, nothing_to_do
 from signalbox.domain.signals import DetectionSource
 from signalbox.venues.backoff import Backoff, Jitter
 from signalbox.venues.mexc import parse
@@ -37,13 +35,6 @@ SHORTEST_TICKER_INTERVAL_S = 0.5
 _RULES_INTERVAL_S = 60.0
 
 
-class FeedSettings(Struct, frozen=True, kw_only=True):
-    """`quote_assets`: what a calendar entry is assumed to be quoted in while the exchange information does not know
-    it."""
-
-    quote_assets: tuple[str, ...] = ("USDT",)
-
-
 class MexcFeed:
     """ListingFeed of MEXC spot."""
 
@@ -57,7 +48,6 @@ class MexcFeed:
         clock: Clock,
         events: EventSink,
         jitter: Jitter,
-        settings: FeedSettings | None = None,
     ) -> None:
         self._market = market
         self._stream = stream
@@ -65,12 +55,9 @@ class MexcFeed:
         self._clock = clock
         self._events = events
         self._jitter = jitter
-        quotes = (settings or FeedSettings()).quote_assets
         self._knowledge = Knowledge()
         self._detection = Detection(self._knowledge, offset=offset, clock=clock, events=events)
-        self._announcements = Announcements(
-            self._knowledge, calendar, offset=offset, clock=clock, events=events, quote_assets=quotes
-        )
+        self._announcements = Announcements(self._knowledge, calendar, offset=offset, clock=clock, events=events)
         self._detection.on_opened = self._announcements.tell
         self._prices_wanted = asyncio.Event()
 
@@ -113,8 +100,10 @@ class MexcFeed:
         intervals: FeedIntervals,
         ahead: timedelta = timedelta(0),
         on_schedule: Callable[[], None] = nothing_to_do,
+        quote_assets: Sequence[str] = QUOTE_ASSETS,
     ) -> None:
         """Watch all sources until cancelled. Only what the receivers raise ends it."""
+        self._announcements.quote_assets = tuple(quote_assets)
         self._detection.on_sighting, self._announcements.on_schedule = on_sighting, on_schedule
         rules = SourceHealth("feed.exchange_info", self._events, self._clock)
         if not self._knowledge.is_ready:

@@ -45,6 +45,10 @@ class Schedule:
         """The origins that have told their list."""
         return frozenset(self._named)
 
+    def named(self, origin: str) -> Mapping[str, datetime]:
+        """What one origin announced last (symbol -> opening)."""
+        return self._named.get(origin, {})
+
     def update(self, origin: str, announced: Mapping[str, datetime], now: datetime) -> list[ScheduleChange]:
         """Replace what one origin announces (symbol -> opening) and return how its list changed. An entry that leaves
         the list after its time had come is no cancellation."""
