@@ -45,7 +45,7 @@ def _schedule(every_min: float) -> ScheduleOptions:
     if not every_min:
         return ScheduleOptions()
     every_ms = round(every_min * 60_000)
-    return ScheduleOptions(count=1_000_000, first_in_ms=every_ms, every_ms=every_ms, announce_ahead_ms=every_ms)
+    return ScheduleOptions(count=500, first_in_ms=every_ms, every_ms=every_ms, announce_ahead_ms=every_ms)
 
 
 def _run_fast(options: SimulatorOptions, pace: Pace) -> None:
