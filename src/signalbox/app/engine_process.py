@@ -1,6 +1,7 @@
 """The engine as a process: builds the real parts, runs until a signal, leaves in order."""
 
 import asyncio
+import gc
 import os
 import random
 import secrets
@@ -29,9 +30,18 @@ def run_engine(settings: Settings, *, exit_with_parent: bool = False) -> int:
     Returns the process's exit code. Raises ConfigError and LedgerUnavailable when it cannot start.
     """
     configure_logging(level=settings.log_level, log_format=settings.log_format)
+    _calm_collector()
     with open_database(settings, upgrade=True) as database:
         uvloop.run(serve(settings, database, exit_with_parent=exit_with_parent))
     return 0
+
+
+def _calm_collector() -> None:
+    """What is there at the start stays for ever: the garbage collector need not look through it again and again, each
+    time for some ten milliseconds in which no order leaves. What comes later is looked through less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def serve(settings: Settings, database: OpenDatabase, *, exit_with_parent: bool = False) -> None:
