@@ -127,18 +127,23 @@ async def test_s2_a_listing_taken_back_in_its_last_seconds_is_not_bought(world: 
     assert await world.value("SELECT count(*) FROM reservations WHERE state = 'held'") == 0
 
 
-async def test_g2_the_kill_switch_stops_an_order_that_waits_for_its_opening(world: World) -> None:
+@pytest.mark.parametrize("stopped_by", ["kill_switch", "run_active"])
+async def test_g2_an_order_that_waits_for_its_opening_is_stopped(world: World, stopped_by: str) -> None:
+    """By the kill switch, or by the stop of its run: it is never sent, and its capacity is free again."""
     await running(world)
-    await announce(world, "KILLUSDT")
+    await announce(world, "HALTUSDT")
 
     async def waits() -> bool:
         return bool(await world.value("SELECT count(*) FROM trade_orders WHERE status = 'pending'") == 1)
 
     async with open_operator(world) as operator:
         await world.eventually(waits, "an order waits")
-        await operator.throw_kill_switch()
-    (row,) = await ended(world, "KILLUSDT")
-    assert (row["status"], row["error_code"], row["error_reason"]) == ("failed", "SAFETY_CONSTRAINT", "kill_switch")
+        if stopped_by == "kill_switch":
+            await operator.throw_kill_switch()
+        else:
+            await operator.stop_run()
+    (row,) = await ended(world, "HALTUSDT")
+    assert (row["status"], row["error_code"], row["error_reason"]) == ("failed", "SAFETY_CONSTRAINT", stopped_by)
     assert await world.sent_orders() == []
 
 
