@@ -19,6 +19,10 @@ FIRST_DISCOUNT: Final = Decimal("0.05")
 LARGEST_DISCOUNT: Final = Decimal("0.4")
 SMALLEST_DISCOUNT: Final = Decimal("0.001")
 
+LONGEST_CLOSED_PAUSE_S: Final = 4.0
+"""A market that does not take sales yet (a buy-only phase, a halt) is asked again at least this often: when it opens to
+them, a stop that fired must not wait half a minute."""
+
 MOST_AT_ONCE: Final = 6
 """Attempts of another style that follow each other without a pause; orders are limited to twelve in a second."""
 
@@ -28,7 +32,7 @@ class SaleStyle:
 
     A market order that is refused by its type, or taken and cancelled, becomes an immediate-or-cancel limit sale; one
     that finds nobody goes lower, as far as the venue allows; one that is priced too low goes higher. When nothing of
-    that helps, it begins anew after a pause of 1, 2, 4 … 30 s.
+    that helps, it begins anew after a pause of 1, 2, 4 … 30 s; of 4 s at most while the market takes no sales at all.
     """
 
     def __init__(self) -> None:
@@ -95,6 +99,8 @@ class SaleStyle:
                 return self.at_once()
             case RefusalKind.THROTTLED if refusal.retry_after_s:
                 return refusal.retry_after_s
+            case RefusalKind.NOT_OPEN_YET:
+                return min(self.next_pause_s(), LONGEST_CLOSED_PAUSE_S)
             case _:
                 return self.next_pause_s()
 

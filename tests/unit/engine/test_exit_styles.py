@@ -102,8 +102,8 @@ async def test_a_direction_that_is_not_allowed_is_waited_for_with_growing_pauses
         await held.until(lambda: len(held.sales()) == 4)
         assert "NEWUSDT is to be sold (stop_loss" in held.alerts()["exit_refused"]
         assert held.bench.journal.alerts["exit_refused", "main/NEWUSDT (simulation)"][0] == "critical"
-        await held.closed(200)
-        assert _times(held) == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+        await held.closed(60)
+        assert _times(held) == [1.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0]
         assert {price for _, _, price in held.sold()} == {None}
         assert held.alerts() == {}
 
