@@ -1,7 +1,8 @@
 """What an entry does after a definite refusal: again at the next slot, at once, as a limit order, or never.
 
 Slots are whole intervals after the instant at which the first order was due, so that they do not drift with the time
-that answers take.
+that answers take. There is one more: an order that is meant for the very instant of an opening comes too early as often
+as the clocks disagree, so the next one goes as soon as it surely does not.
 """
 
 import math
@@ -52,15 +53,25 @@ Step = Again | AsLimit | Over
 
 
 class Burst:
-    """The attempts of one entry. `first_ns`: when the first order was due; `opened_at`: the opening by our clock."""
+    """The attempts of one entry. `first_ns`: when the first order was due; `sure_ns`: from when on an order surely does
+    not come before the opening (both monotonic); `opened_at`: the opening by our clock."""
 
     def __init__(
-        self, parameters: ListingSniperParameters, clock: Clock, *, first_ns: int, opened_at: datetime, until: datetime
+        self,
+        parameters: ListingSniperParameters,
+        clock: Clock,
+        *,
+        first_ns: int,
+        opened_at: datetime,
+        until: datetime,
+        sure_ns: int | None = None,
     ) -> None:
         self.until = until
         self._parameters = parameters
         self._clock = clock
         self._first_ns = first_ns
+        self._sure_ns = sure_ns
+        self._went_ns = first_ns
         self._opened_at = opened_at
         self._interval_ns = parameters.burst_interval_ms * 1_000_000
         self._clock_refused = False
@@ -104,6 +115,9 @@ class Burst:
         passed = (now_ns + round(wait_s * 1_000_000_000) - self._first_ns) / self._interval_ns
         slots = math.ceil(passed) if wait_s > 0 else math.floor(passed) + 1
         at_ns = self._first_ns + slots * self._interval_ns
+        if self._sure_ns is not None and wait_s == 0 and self._went_ns < self._sure_ns:
+            at_ns = min(at_ns, max(now_ns, self._sure_ns))
+        self._went_ns = at_ns
         if self._clock.at(at_ns) >= self.until:
             return Over("dropped as stale: the next attempt would come after the deadline", stale=True)
         return Again(at_ns)

@@ -83,6 +83,7 @@ class Entries:
             parameters,
             self._clock,
             first_ns=opening.due_ns(),
+            sure_ns=opening.sure_ns,
             opened_at=signal.freshness_deadline - timedelta(seconds=float(parameters.freshness_s)),
             until=signal.freshness_deadline,
         )

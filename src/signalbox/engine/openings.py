@@ -18,6 +18,9 @@ DECIDE_AHEAD = timedelta(milliseconds=500)
 """How long before it is due an order is decided on and made durable. Short against the three seconds after which a
 made order does not go out any more, long against a commit."""
 
+SURELY = timedelta(milliseconds=1)
+"""On top of the clock's bound: the venue compares whole milliseconds."""
+
 SPIN_NS = 3_000_000
 """The last stretch before an instant, in which no timer is trusted."""
 
@@ -47,12 +50,16 @@ class Opening:
         opens_at: datetime | None = None,
         due: Callable[[], int] | None = None,
         travel_ns: int = 0,
+        sure_ns: int | None = None,
     ) -> None:
         now_ns = clock.monotonic_ns()
         self.symbol = symbol
         self.opens_at = opens_at
         self.called_off: str | None = None
         self.price: Decimal | None = None
+        self.sure_ns = sure_ns
+        """An order that leaves from then on (monotonic) does not come before the opening, however wrong the measurement
+        of the venue's clock is within its bound. None when no bound is known."""
         self._travel_ns = travel_ns
         self._clock = clock
         self._due = due or (lambda: now_ns)
@@ -131,13 +138,17 @@ class Openings:
     def _scheduled(self, signal: ListingSignal, parameters: ListingSniperParameters) -> Opening | None:
         if signal.detection_source is not DetectionSource.CALENDAR or signal.listing_time is None:
             return None
-        arrives_at, travel_ns = signal.listing_time + lead_of(parameters), self.travel_ns
+        arrives_at, travel_ns, reading = signal.listing_time + lead_of(parameters), self.travel_ns, self._feed.clock()
+        sure_ns = None
+        if reading is not None:
+            sure_ns = self._feed.monotonic_ns_at(signal.listing_time + reading.error + SURELY) - travel_ns
         return Opening(
             signal.symbol,
             self._clock,
             opens_at=signal.listing_time,
             due=lambda: self._feed.monotonic_ns_at(arrives_at) - travel_ns,
             travel_ns=travel_ns,
+            sure_ns=sure_ns,
         )
 
     def forget(self, opening: Opening) -> None:

@@ -156,6 +156,32 @@ async def test_slots_do_not_drift_with_the_time_that_answers_take() -> None:
         assert after_ms == pytest.approx([150 * n for n in range(len(after_ms))], abs=2.5)
 
 
+@pytest.mark.parametrize(
+    ("lead_ms", "error_ms", "slots_ms"),
+    [
+        (0, 30, [0, 31, 100, 200]),
+        (0, 2, [0, 11, 100, 200]),
+        (50, 30, [50, 150, 250, 350]),
+        (-200, 30, [-200, -100, 0, 31, 100]),
+    ],
+)
+@virtual_time
+async def test_an_order_that_may_have_come_too_early_is_repeated_as_soon_as_it_surely_does_not(
+    lead_ms: int, error_ms: int, slots_ms: list[int]
+) -> None:
+    async with world() as w:
+        w.feed.reading = ClockReading(
+            offset=timedelta(0), error=timedelta(milliseconds=error_ms), measured_at=START, samples=5
+        )
+        w.process()
+        await w.running(sniper(opening_lead_ms=lead_ms))
+        w.venue.answers_for[SYMBOL] = [refused(NOT_OPEN)] * (len(slots_ms) - 1)
+        await follow(w)
+        await settled(w, len(slots_ms))
+        after_ms = [(at - OPENS_AT).total_seconds() * 1000 for at in sent_at(w)]
+        assert after_ms == pytest.approx(slots_ms, abs=2.5)
+
+
 @virtual_time
 async def test_a_listing_moved_while_its_order_waits_is_bought_at_its_new_time_only() -> None:
     async with world() as w:
