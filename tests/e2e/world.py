@@ -138,14 +138,6 @@ class World:
         running = "SELECT true FROM bot_runs WHERE status = 'running'"
         await self.eventually(lambda: self.value(running), "a run is on")
 
-    async def connected(self, sockets: int = 1) -> None:
-        """Wait until the engine listens to the exchange."""
-
-        async def listening() -> bool:
-            return self.exchange.hub.connections >= sockets
-
-        await self.eventually(listening, f"{sockets} websockets are open")
-
     async def list_later(self, symbol: str, in_ms: int, **options: Any) -> None:
         """A listing that the calendar announces now and that opens after `in_ms`."""
         await self.control("listings", **{"symbol": symbol, "open_in_ms": in_ms, "path": "flat"} | options)

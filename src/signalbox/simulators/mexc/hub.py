@@ -46,6 +46,10 @@ class Hub:
         """How many clients are connected."""
         return len(self._connections)
 
+    def subscriptions(self) -> set[str]:
+        """Channels that somebody is subscribed to."""
+        return {name for connection in self._connections for name in connection.channels}
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One client from its upgrade to its end. Faults of the request `/ws` strike before the upgrade."""
         turned_away = await self._fault_before(request)
