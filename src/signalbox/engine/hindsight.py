@@ -37,7 +37,7 @@ AT_ONCE = 2
 """Looks under way at the same time."""
 
 BOOK_PACE_S = 0.3
-RULES_PACE_S = 10.0
+RULES_PACE_S = 5.0
 """Pauses between two reads of a kind. The rules of one market weigh as much as those of all (MEXC spot docs, "Exchange
 Information"), and the polls that find new listings live on the same limit."""
 
@@ -46,7 +46,7 @@ BOOK_DEPTH = 200
 TOP_DEPTH = 5
 RETRY_MARK_S = 5.0
 LONGEST_RETRY_S = 30.0
-FIRST_RULES_S = 15.0
+FIRST_RULES_S = 10.0
 
 _NS = 1_000_000_000
 _RULES, _BOOK = -1, 0
@@ -171,8 +171,10 @@ class Hindsight:
 
     def _takes_turn(self, look: _Look) -> bool:
         """True when it is this look's turn; else it is put off until the next one of its kind may go."""
-        is_rules, now_ns = look.what == _RULES, self._clock.monotonic_ns()
-        kind, pace_s = (_RULES, RULES_PACE_S) if is_rules else (_BOOK, BOOK_PACE_S)
+        if look.what == _RULES and not self._must_read_rules(self._subjects[look.listing_id]):
+            return True
+        now_ns = self._clock.monotonic_ns()
+        kind, pace_s = (_RULES, RULES_PACE_S) if look.what == _RULES else (_BOOK, BOOK_PACE_S)
         if self._free_ns[kind] > now_ns:
             look.due_ns = self._free_ns[kind]
             heapq.heappush(self._heap, look)
@@ -238,13 +240,18 @@ class Hindsight:
         if subject.told == (True, True) or self._is_long_ago(one):
             return
         rules = self._known_rules(one.symbol)
-        if rules is None or not _trades(rules):
+        if self._must_read_rules(subject):
             question = self._market.instrument(one.symbol, poll=True)
             rules = await self._answer(question, what=f"the rules of {one.symbol}")
         if rules is not None:
             await self._tell_rules(subject, rules)
         if subject.told != (True, True):
             self._again(subject, look, after_s=look.retry_s, next_s=4 * look.retry_s)
+
+    def _must_read_rules(self, subject: _Subject) -> bool:
+        """False when what is known by now says all there is to know."""
+        known = self._known_rules(subject.unfinished.symbol)
+        return subject.told != (True, True) and (known is None or not _trades(known))
 
     async def _tell_rules(self, subject: _Subject, rules: Instrument) -> None:
         """Write down what the rules say, once."""
