@@ -39,6 +39,7 @@ async def test_an_announced_listing_is_shown_with_its_verdict_followed_and_ended
     await stored(world, "HIDUSDT", "verdict = 'uncertain' AND origins = '{calendar}'")
 
     screen = await world.command("listings", "upcoming")
+    assert "No run is active" not in screen
     for text in ("The exchange's clock is", "SOONUSDT", "eligible", "may change with it", "does not have it yet"):
         assert text in screen
     board = await world.read("listings", "upcoming")

@@ -25,6 +25,18 @@ from signalbox.domain.positions import ExitPlan, TakeProfitLevel
 app = group("Bot configurations: create, list, show.", default="list")
 
 
+_NEW = NewConfiguration(name="new")
+
+
+def _default(field: str) -> str:
+    """What a field is unless something else is said, for the help."""
+    places = (_NEW, _NEW.parameters, _NEW.parameters.exit_plan)
+    value = next(getattr(place, field) for place in places if field in place.__struct_fields__)
+    if isinstance(value, tuple):
+        value = " ".join(value)
+    return str(value) if value not in (None, "") else "none"
+
+
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="A new name, or a known one: then a new version is made.")],
@@ -32,35 +44,88 @@ def create(
         str | None, typer.Option("--from", help="Start from NAME[:VERSION] instead of the defaults.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Start from a JSON file, as 'config show --json' prints.")] = None,
-    mode: Annotated[Mode | None, typer.Option(help="Live also needs the account's settings.")] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="Live also needs the account's settings.", show_default=_default("mode"))
+    ] = None,
     symbols: Annotated[
-        list[str] | None, typer.Option("--symbol", help="A pair or a pattern such as *USDT; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--symbol", help="A pair or a pattern such as *USDT; may be repeated.", show_default=_default("symbols")
+        ),
     ] = None,
-    deny: Annotated[list[str] | None, typer.Option(help="Never these pairs or patterns; may be repeated.")] = None,
-    quote_amount: Annotated[str | None, typer.Option(help="Spend per trade, quote currency.")] = None,
-    max_daily_spend: Annotated[str | None, typer.Option(help="Spend per UTC day, quote currency.")] = None,
-    max_trades_per_hour: Annotated[int | None, typer.Option(help="1 to 100.")] = None,
-    max_concurrent_listings: Annotated[int | None, typer.Option(help="Held or in flight at once.")] = None,
-    recv_window: Annotated[int | None, typer.Option(help="Milliseconds, at most 1000.")] = None,
-    order_style: Annotated[OrderStyle | None, typer.Option(help="How an entry is sent.")] = None,
+    deny: Annotated[
+        list[str] | None,
+        typer.Option(help="Never these pairs or patterns; may be repeated.", show_default=_default("deny_symbols")),
+    ] = None,
+    quote_assets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--quote-asset",
+            help="Only pairs priced in it; may be repeated. A coin that is announced alone is assumed in the first.",
+            show_default=_default("quote_assets"),
+        ),
+    ] = None,
+    quote_amount: Annotated[
+        str | None, typer.Option(help="Spend per trade, quote currency.", show_default=_default("quote_amount"))
+    ] = None,
+    max_daily_spend: Annotated[
+        str | None, typer.Option(help="Spend per UTC day, quote currency.", show_default=_default("max_daily_spend"))
+    ] = None,
+    max_trades_per_hour: Annotated[
+        int | None, typer.Option(help="1 to 100.", show_default=_default("max_trades_per_hour"))
+    ] = None,
+    max_concurrent_listings: Annotated[
+        int | None, typer.Option(help="Held or in flight at once.", show_default=_default("max_concurrent_listings"))
+    ] = None,
+    recv_window: Annotated[
+        int | None, typer.Option(help="Milliseconds, at most 1000.", show_default=_default("recv_window"))
+    ] = None,
+    order_style: Annotated[
+        OrderStyle | None, typer.Option(help="How an entry is sent.", show_default=_default("order_style"))
+    ] = None,
     max_price: Annotated[
-        str | None, typer.Option(help="Highest price, quote per base; rules market orders out.")
+        str | None,
+        typer.Option(
+            help="Highest price, quote per base; rules market orders out.", show_default=_default("max_price")
+        ),
     ] = None,
-    max_slippage: Annotated[str | None, typer.Option(help="Fraction above the reference price, 0.10 = 10 %.")] = None,
-    freshness_s: Annotated[str | None, typer.Option(help="Seconds in which a listing may be traded.")] = None,
-    calendar_interval_s: Annotated[str | None, typer.Option(help="Seconds between calendar polls.")] = None,
-    ticker_interval_s: Annotated[str | None, typer.Option(help="Seconds between ticker polls.")] = None,
+    max_slippage: Annotated[
+        str | None,
+        typer.Option(help="Fraction above the reference price, 0.10 = 10 %.", show_default=_default("max_slippage")),
+    ] = None,
+    freshness_s: Annotated[
+        str | None, typer.Option(help="Seconds in which a listing may be traded.", show_default=_default("freshness_s"))
+    ] = None,
+    calendar_interval_s: Annotated[
+        str | None, typer.Option(help="Seconds between calendar polls.", show_default=_default("calendar_interval_s"))
+    ] = None,
+    ticker_interval_s: Annotated[
+        str | None, typer.Option(help="Seconds between ticker polls.", show_default=_default("ticker_interval_s"))
+    ] = None,
     opening_lead_ms: Annotated[
-        int | None, typer.Option(help="Arrive so many milliseconds after an announced opening; negative: before it.")
+        int | None,
+        typer.Option(
+            help="Arrive so many milliseconds after an announced opening; negative: before it.",
+            show_default=_default("opening_lead_ms"),
+        ),
     ] = None,
     burst_interval_ms: Annotated[
-        int | None, typer.Option(help="Pause between attempts while the exchange says 'not yet'.")
+        int | None,
+        typer.Option(
+            help="Pause between attempts while the exchange says 'not yet'.", show_default=_default("burst_interval_ms")
+        ),
     ] = None,
     warm_s: Annotated[
-        str | None, typer.Option(help="Seconds before an announced opening with a core kept busy; 0: none.")
+        str | None,
+        typer.Option(
+            help="Seconds before an announced opening with a core kept busy; 0: none.", show_default=_default("warm_s")
+        ),
     ] = None,
     take_profit: Annotated[
-        str | None, typer.Option(help="Sell all at this gain, a fraction of the entry price, or none.")
+        str | None,
+        typer.Option(
+            help="Sell all at this gain, a fraction of the entry price, or none.", show_default=_default("take_profit")
+        ),
     ] = None,
     take_profit_levels: Annotated[
         list[str] | None,
@@ -70,12 +135,19 @@ def create(
             help="Sell a share of what was bought at a gain, 0.1:0.5 = half at +10 %; may be repeated; or none.",
         ),
     ] = None,
-    stop_loss: Annotated[str | None, typer.Option(help="Fraction of the entry price, or none.")] = None,
-    trailing_stop: Annotated[str | None, typer.Option(help="Fraction below the highest bid so far, or none.")] = None,
+    stop_loss: Annotated[
+        str | None, typer.Option(help="Fraction of the entry price, or none.", show_default=_default("stop_loss"))
+    ] = None,
+    trailing_stop: Annotated[
+        str | None,
+        typer.Option(help="Fraction below the highest bid so far, or none.", show_default=_default("trailing_stop")),
+    ] = None,
     trailing_activation: Annotated[
         str | None, typer.Option(help="Gain from which on the trailing stop counts; none: at once.")
     ] = None,
-    time_limit_s: Annotated[str | None, typer.Option(help="Seconds to hold at most, or none.")] = None,
+    time_limit_s: Annotated[
+        str | None, typer.Option(help="Seconds to hold at most, or none.", show_default=_default("time_limit_s"))
+    ] = None,
     safety: Annotated[
         bool | None, typer.Option("--safety/--no-safety", help="Enforce the configuration's own limits.")
     ] = None,
@@ -94,6 +166,7 @@ def create(
     parameters = {
         "order_style": order_style,
         "deny_symbols": tuple(deny) if deny else None,
+        "quote_assets": tuple(quote_assets) if quote_assets else None,
         "max_price": amount(max_price, "max_price"),
         "max_slippage": amount(max_slippage, "max_slippage"),
         "max_concurrent_listings": max_concurrent_listings,

@@ -12,9 +12,6 @@ from signalbox.control.upcoming import UpcomingBoard
 from signalbox.domain.listings import Eligibility, ListingState
 from signalbox.ledger.queries.listing_schedule import ClockRow, ScheduledRow
 
-STALE: Final = timedelta(minutes=3)
-"""The engine writes a measurement each minute while a run is active."""
-
 _STYLES: Final = {Eligibility.ELIGIBLE: GOOD, Eligibility.UNCERTAIN: WARN, Eligibility.INELIGIBLE: BAD}
 
 
@@ -45,21 +42,21 @@ def upcoming_screen(board: UpcomingBoard, *, ended: bool) -> Group:
     ]
     title = "Announced listings that opened or were cancelled" if ended else "Upcoming listings"
     empty = "Nothing ended yet." if ended else "Nothing is announced."
-    return Group(clock_line(board.clock, board.now), table(title, columns, cells, empty=empty))
+    lines = [clock_line(board.clock, board.now)]
+    if not board.watched:
+        text = "No run is active, so nobody looks for announcements: this is what the last run knew."
+        lines.append(Text(f"{text} Start one: signalbox run start ACCOUNT CONFIGURATION", style=WARN))
+    return Group(*lines, table(title, columns, cells, empty=empty))
 
 
 def clock_line(clock: ClockRow | None, now: datetime) -> Text:
-    """How far the exchange's clock is from ours, and whether that is still being measured."""
+    """How far the exchange's clock is from ours."""
     if clock is None:
-        text = "The exchange's clock was never measured: a run has to be active ('signalbox run status')."
-        return Text(text, style=WARN)
-    told = (
+        return Text("The exchange's clock was not measured yet: a run does that.", style=WARN)
+    return Text(
         f"The exchange's clock is {clock.offset_us / 1000:+.1f} ms from ours (± {clock.error_us / 1000:.1f} ms,"
         f" measured {age(clock.measured_at, now)}). Openings are by its clock."
     )
-    if now - clock.measured_at <= STALE:
-        return Text(told)
-    return Text(f"{told} Nobody watches now: what is shown may be out of date.", style=WARN)
 
 
 def countdown(left: timedelta) -> Text:

@@ -305,3 +305,8 @@ def test_as_a_process_of_its_own(shell: Callable[..., Shell]) -> None:
     assert done.returncode == ExitCode.REFUSED
     assert done.stdout == ""
     assert done.stderr == ("signalbox: SIGNALBOX_LOG_LEVEL must be one of debug, info, warning, error, got 'loud'\n")
+
+
+def test_the_quote_assets_of_a_configuration_can_be_chosen(ready: Shell) -> None:
+    ready.run("config", "create", "dollars", "--quote-asset", "USDC", "--quote-asset", "USDT")
+    assert ready.json("config", "show", "dollars")["parameters"]["quote_assets"] == ["USDC", "USDT"]

@@ -82,6 +82,7 @@ def test_the_screen_says_when_what_opens_and_whether_it_could_be_traded(ready: S
     assert "once, was " in screen
     assert "calendar; exchange_info says " in screen
     assert "GONEUSDT" not in screen
+    assert "No run is active, so nobody looks for announcements" in screen
 
 
 def test_json_has_every_fact_in_utc(ready: Shell) -> None:
@@ -91,6 +92,7 @@ def test_json_has_every_fact_in_utc(ready: Shell) -> None:
     assert listing["reasons"][0]["name"] == "key_pairs"
     assert listing["moves"][0]["origin"] == "calendar"
     assert datetime.fromisoformat(listing["opens_at"]).tzinfo == UTC
+    assert board["watched"] is False
     assert (board["clock"]["offset_us"], board["clock"]["error_us"]) == (40_000_000, 1_500)
 
 

@@ -68,6 +68,21 @@ async def scheduled(session: ReadSession, *, account: str | None, ended: bool, l
     )
 
 
+async def is_watched(session: ReadSession, *, account: str | None, alive_since: datetime) -> bool:
+    """Whether a run looks for announcements: it is running, and was heard of since then."""
+    return await session.value(
+        bool,
+        """
+        SELECT EXISTS (
+            SELECT FROM bot_runs AS r JOIN accounts AS a ON a.id = r.account_id
+            WHERE r.status = 'running' AND r.last_heartbeat >= $2 AND ($1::text IS NULL OR a.label = $1)
+        )
+        """,
+        account,
+        alive_since,
+    )
+
+
 async def newest_clock(session: ReadSession, venue: Venue) -> ClockRow | None:
     """The last measurement of a venue's clock, None when there is none."""
     return await session.row(
