@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -302,6 +303,25 @@ async def test_the_orders_per_second_are_never_exceeded_and_cancels_keep_a_reser
     assert 0 < last.retry_after_s <= 1
     await orders.cancel(example_order())
     assert venue.heads[-1].startswith("DELETE /api/v3/order?symbol=ABCUSDT&origClientOrderId=sb-")
+
+
+async def test_entries_leave_room_for_exits_and_exits_for_cancels(start: Start) -> None:
+    orders, _ = await start(*[ACK] * 8)
+    assert (orders.order_wait_s(Purpose.ENTRY, 8), orders.order_wait_s(Purpose.EXIT, 10)) == (0, 0)
+    assert orders.order_wait_s(Purpose.ENTRY, 9) > 0, "more at once than ever leave a reserve"
+    for _ in range(8):
+        await orders.submit(example_order(), StageTimes())
+    assert 0 < orders.order_wait_s(Purpose.ENTRY) <= 1
+    assert orders.order_wait_s(Purpose.EXIT, 2) == 0
+    assert 0 < orders.order_wait_s(Purpose.EXIT, 3) <= 1
+
+
+async def test_the_distance_is_measured_over_the_order_connection_without_counting_as_orders(start: Start) -> None:
+    orders, venue = await start(*[answer(b"{}")] * 5)
+    trip = await orders.round_trip()
+    assert timedelta(0) < trip < timedelta(seconds=1)
+    assert [head.split(" HTTP")[0] for head in venue.heads[-5:]] == ["GET /api/v3/ping"] * 5
+    assert orders.order_wait_s(Purpose.ENTRY, 8) == 0
 
 
 async def test_a_throttle_silences_the_next_orders(start: Start) -> None:
