@@ -11,7 +11,7 @@ LONGEST_SYMBOL = 60
 
 def is_symbol(text: str) -> bool:
     """Whether this can be a symbol at all. Real ones have non-ASCII letters and punctuation, but no spaces."""
-    return 0 < len(text) <= LONGEST_SYMBOL and text.isprintable() and not any(char.isspace() for char in text)
+    return 0 < len(text) <= LONGEST_SYMBOL and text.isprintable() and " " not in text  # no other space is printable
 
 
 class InstrumentStatus(StrEnum):
@@ -23,7 +23,7 @@ class InstrumentStatus(StrEnum):
     OFFLINE = "offline"
 
 
-class Instrument(Struct, frozen=True, kw_only=True):
+class Instrument(Struct, frozen=True, kw_only=True, gc=False):
     """One market of a venue. Prices in quote per base, quantities in base, notionals in quote.
 
     `sell_band`: a limit sale may not be priced further below the last price than this fraction; None: no such rule.

@@ -59,10 +59,14 @@ class Journal:
         self._held.pop(decision_id, None)
 
     def spread_soon(self, decision_id: DecisionId) -> None:
-        """Spread an intent a moment later, off the order's way."""
-        task = asyncio.get_running_loop().create_task(self._later(decision_id), name="ledger journal")
-        self._soon.add(task)
-        task.add_done_callback(self._soon.discard)
+        """Spread an intent a moment later, off the order's way, unless its outcome has had that done by then."""
+        asyncio.get_running_loop().call_later(SOON_S, self._spread_now, decision_id)
+
+    def _spread_now(self, decision_id: DecisionId) -> None:
+        if decision_id in self._held:
+            task = asyncio.get_running_loop().create_task(self._try_to_spread(decision_id), name="ledger journal")
+            self._soon.add(task)
+            task.add_done_callback(self._soon.discard)
 
     async def spread(self, decision_id: DecisionId) -> None:
         """Have an intent in its tables; does nothing when it is there already. Raises LedgerUnavailable, and
@@ -105,8 +109,7 @@ class Journal:
                 _log.warning("intent %s stays in the journal for the next engine: %s", decision_id, error)
                 return
 
-    async def _later(self, decision_id: DecisionId) -> None:
-        await asyncio.sleep(SOON_S)
+    async def _try_to_spread(self, decision_id: DecisionId) -> None:
         try:
             await self.spread(decision_id)
         except LedgerUnavailable as error:
