@@ -100,7 +100,7 @@ async def test_an_execution_after_the_exchange_called_the_order_cancelled_is_boo
 async def test_an_order_that_appears_after_it_was_not_found_is_booked_at_the_next_start(world: World) -> None:
     """The answer is lost and look-ups show the order late: not found, then found by the first comparison."""
     await _start(world)
-    await world.control("settings", order_visible_after_ms=9_000)
+    await world.control("settings", order_visible_after_ms=60_000)
     await world.control(
         "faults", faults=[{"kind": "answer_lost_after_accept", "target": "/api/v3/order", "method": "POST", "times": 1}]
     )
@@ -108,6 +108,7 @@ async def test_an_order_that_appears_after_it_was_not_found_is_booked_at_the_nex
     closed = await world.eventually_order(SYMBOL, "buy", "rejected")
     assert closed["error_code"] == "NOT_FOUND_AT_VENUE"
     await world.kill_engine()
+    await world.control("settings", order_visible_after_ms=0)
     await world.start_engine()
     revised = await _revised(world)
     assert revised["status"] == "filled"

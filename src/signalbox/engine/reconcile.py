@@ -216,12 +216,13 @@ class Reconciler:
         if whole:
             more_lines, more_found = await self._wallet.look()
             lines, found = more_lines, [*found, *more_found, *await self._hanging()]
-            self._hint_moved()
         checked = sum(len(by_symbol[symbol]) for symbol in symbols)
         await self._record(started, checked, found, lines, whole=whole)
         if failed:
             raise VenueUnavailable(failed[0])
         self._done(symbols, found, whole=whole)
+        if whole:
+            self._hint_moved(by_symbol)
 
     async def _closed(self, look: Look, started: datetime) -> Sequence[ClosedOrder]:
         far = look.at_start or look.symbols is not None or bool(self._unchecked) or not self.compared
@@ -343,11 +344,13 @@ class Reconciler:
             for orphan in hanging
         ]
 
-    def _hint_moved(self) -> None:
-        """Something was traded or moved without us: the markets of that asset may have orders that are not ours."""
+    def _hint_moved(self, traded: Iterable[str]) -> None:
+        """Something was traded or moved without us, or before the venue shows it: look at the markets of that asset
+        once more."""
         moved = self._wallet.moved
-        markets = [i.symbol for i in self._desk.instruments.values() if i.base in moved]
-        self._hinted.update(dict.fromkeys(markets[:MOST_SYMBOLS]))
+        ours = [symbol for symbol in traded if any(symbol.startswith(asset) for asset in moved)]
+        others = [i.symbol for i in self._desk.instruments.values() if i.base in moved]
+        self._hinted.update(dict.fromkeys([*ours, *others][:MOST_SYMBOLS]))
 
     async def _record(
         self, started: datetime, checked: int, found: Iterable[Difference], lines: Sequence[WalletLine], *, whole: bool

@@ -351,6 +351,20 @@ async def test_money_that_moved_without_us_is_written_down_and_a_missing_base_as
 
 
 @virtual_time
+async def test_a_coin_that_came_without_an_order_has_its_market_looked_at_again_at_once() -> None:
+    """The first comparison sees the coin and not yet the order that bought it; the second need not wait a minute."""
+    async with live_world() as w:
+        w.venue.answers = [unknown(taken=True, seen_after=timedelta(seconds=60)), OVER]
+        await bought(w, status=REJECTED)
+        await w.until(lambda: DifferenceKind.EXTERNAL_MOVEMENT in kinds(w), within=A_ROUND)
+        assert entry(w).revision == 1
+        took = await w.until(lambda: entry(w).status is FILLED, within=A_ROUND)
+        assert took < timedelta(seconds=10)
+        await a_round_later(w)
+        books_equal(w)
+
+
+@virtual_time
 async def test_the_wallet_is_not_judged_while_an_order_is_on_its_way() -> None:
     async with live_world() as w:
         w.process("one")
