@@ -16,7 +16,7 @@ from signalbox.venues.mexc.errors import UNDECODABLE, excerpt
 _OPEN = (InstrumentStatus.TRADING, InstrumentStatus.OFFLINE)
 
 
-class _Row(Struct, frozen=True):
+class _Row(Struct, frozen=True, gc=False):
     """What some bytes mean: a market, or why they mean nothing. `info` is kept where the market depends on the time
     as well."""
 

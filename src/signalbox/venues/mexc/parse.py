@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import Struct
 
 from signalbox.domain.instruments import Instrument, InstrumentStatus
 from signalbox.domain.market import BookLevel, OrderBook
-from signalbox.domain.money import ZERO, step_of
+from signalbox.domain.money import ONE, ZERO, step_of
 from signalbox.domain.orders import EvidenceState, Fill, OrderEvidence, Side
 from signalbox.venues.mexc import wire
 from signalbox.venues.mexc.errors import UNDECODABLE, MalformedAnswer, excerpt
@@ -135,8 +136,11 @@ def instrument(info: wire.SymbolInfo, now: datetime) -> Instrument:
 
 def _band(filters: list[wire.MarketFilter]) -> Decimal | None:
     """How far below the last price a sale may be priced; a number that is no such fraction says nothing."""
-    bands = (market_filter.ask_multiplier_down for market_filter in filters)
-    return next((band for band in bands if band is not None and band.is_finite() and 0 < band < 1), None)
+    for market_filter in filters:
+        band = market_filter.ask_multiplier_down
+        if band is not None and band.is_finite() and ZERO < band < ONE:
+            return band
+    return None
 
 
 def _status(status: str, opens_at: datetime | None, now: datetime) -> InstrumentStatus:
@@ -151,6 +155,7 @@ def _status(status: str, opens_at: datetime | None, now: datetime) -> Instrument
             return InstrumentStatus.OFFLINE
 
 
+@lru_cache(maxsize=64)
 def _step(decimals: int) -> Decimal:
     if not 0 <= decimals <= _MOST_DECIMALS:
         raise ValueError(f"a precision of {decimals} decimals")

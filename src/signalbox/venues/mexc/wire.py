@@ -2,6 +2,7 @@
 
 Shapes: MEXC spot docs, the section named at each struct. Decimals are JSON strings almost everywhere; numbers are
 taken too, exactly. Codes are numbers, in some answers strings. A field `base_asset` is `baseAsset` on the wire.
+What comes by the thousand and cannot contain itself is left out of the garbage collection (`gc=False`).
 """
 
 from decimal import Decimal
@@ -32,14 +33,14 @@ class DefaultSymbols(Struct, frozen=True, rename="camel"):
     data: list[str]
 
 
-class MarketFilter(Struct, frozen=True, rename="camel"):
+class MarketFilter(Struct, frozen=True, rename="camel", gc=False):
     """One filter of a market. Only PERCENT_PRICE_BY_SIDE has been seen: how far a limit price may lie beyond the last
     price, as fractions."""
 
     ask_multiplier_down: Decimal | None = None
 
 
-class SymbolInfo(Struct, frozen=True, rename="camel"):
+class SymbolInfo(Struct, frozen=True, rename="camel", gc=False):
     """One market of "Exchange Information". `status` 1 online, 2 paused or announced, 3 offline.
 
     `quoteAmountPrecision…` are minimum notionals, whatever the name says; `baseAssetPrecision` and
@@ -53,7 +54,6 @@ class SymbolInfo(Struct, frozen=True, rename="camel"):
     base_asset_precision: int
     quote_asset_precision: int | None = None
     quote_precision: int | None = None
-    base_size_precision: Decimal | None = None
     order_types: list[str] = []
     is_spot_trading_allowed: bool = True
     quote_amount_precision: Decimal = Decimal(0)
