@@ -51,6 +51,10 @@ venue does not know 5 s after it was made, and a venue may execute what it gets 
 that was held up between commit and send must not prove it wrong. An order that waits for its opening is made half a
 second ahead, so that it is bound by the same age."""
 
+TURN_MARGIN = timedelta(milliseconds=200)
+"""An order whose turn in the account's pace does not come is given up this much before it is too old to go: it surely
+never left, so that the next attempt may."""
+
 CONFIRM_NS = 100_000_000
 """How long before it is due a waiting order has the ledger's switches read once more: its commit, the last gate of
 every other order, lies behind it."""
@@ -205,7 +209,7 @@ class Dispatcher:
         return None
 
     def _goes_until(self, order: Order, not_after: datetime | None) -> datetime:
-        latest = order.created_at + SEND_WITHIN
+        latest = order.created_at + SEND_WITHIN - TURN_MARGIN
         return latest if not_after is None else min(latest, not_after)
 
     def _stopped(self, order: Order, not_after: datetime | None, way: Way | None) -> tuple[str, str] | None:
