@@ -62,6 +62,14 @@ class ExitReport:
             **details,
         )
 
+    def no_rules(self) -> None:
+        """The venue does not tell the market's rules, or does not know the market any more."""
+        symbol = self._position.symbol
+        text = f"{symbol} is held and cannot be sold: the exchange does not tell its rules (delisted?); asked again"
+        details = {"position_id": str(self._position.id)}
+        self._journal.event("error", "trading", text, **details)
+        self._journal.alert(EXIT_REFUSED, self._subject, text, severity="critical", **details)
+
     def not_due(self, inputs: ExitInputs) -> None:
         """No rule says sell now; without a price nobody can tell."""
         if inputs.bid is not None:
@@ -97,7 +105,11 @@ class ExitReport:
             return
         self._in_wallet = free
         held = plain(position.quantity)
-        text = f"the books hold {held} {position.symbol}, the wallet has {plain(free)} free: that is sold"
+        text = (
+            f"the books hold {held} {position.symbol}, the wallet has {plain(free)} free:"
+            f" {'that is sold' if free else 'nothing can be sold'}. What is missing stays on the books, counts in the"
+            " limits, and is sold as soon as it is back"
+        )
         self._journal.event("error", "trading", text, position_id=str(self._position.id), held=held, free=plain(free))
         self._wallet_subject = f"{self._account} {base}"
         self._journal.alert(

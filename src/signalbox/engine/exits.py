@@ -40,6 +40,9 @@ PEAK_INTERVAL_S = 1.0
 LEDGER_PATIENCE_S = 1.0
 """An exit that the ledger has not confirmed by then is told to an operator."""
 
+RULES_PATIENCE_S = 5.0
+"""A market whose rules the venue has not told by then cannot be sold: an operator should know."""
+
 _NS = 1_000_000_000
 
 
@@ -143,7 +146,7 @@ class Exits:
 
     async def _until_closed(self, watch: _Watch, price: LivePrice) -> None:
         while watch.position_id in self._desk.positions:
-            rules = watch.style.rules(await self._settlement.instrument(watch.symbol))
+            rules = watch.style.rules(await self._rules(watch))
             watch.wake.clear()  # before the prices are read: what comes in meanwhile must not be slept through
             position = self._desk.positions.get(watch.position_id)
             if position is None:
@@ -164,6 +167,17 @@ class Exits:
                 if not pause_s:
                     continue
             await self._wait(watch, position)
+
+    async def _rules(self, watch: _Watch) -> Instrument:
+        """Known as a rule. Without them nothing can be sized, whatever the plan or an operator says."""
+        known = self._desk.instruments.get(watch.symbol)
+        if known is not None:
+            return known
+        waiting = asyncio.get_running_loop().call_later(RULES_PATIENCE_S, watch.report.no_rules)
+        try:
+            return await self._settlement.instrument(watch.symbol)
+        finally:
+            waiting.cancel()
 
     def _inputs(self, watch: _Watch, price: LivePrice, position: Position, rules: Instrument) -> ExitInputs:
         if position.exit_plan.trailing_stop is not None:

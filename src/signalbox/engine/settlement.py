@@ -129,11 +129,14 @@ class Settlement:
             try:
                 found = await asked(self._market.instrument(symbol), what=f"the rules of {symbol}")
             except (VenueUnavailable, VenueRefused) as error:
-                self._journal.health("market_rules", "degraded", symbol=symbol, reason=str(error))
-                found = None
+                reason, found = str(error), None
+            else:
+                reason = "the venue does not know it (any more), so what is held of it cannot be sold"
             if found is not None:
+                self._journal.health("market_rules", "running")
                 self._desk.instruments[symbol] = found
                 return found
+            self._journal.health("market_rules", "degraded", symbol=symbol, reason=reason)
             await asyncio.sleep(next(delays))
 
     async def _record(self, order: Order, evidence: OrderEvidence, fills: Sequence[Fill]) -> Settled:

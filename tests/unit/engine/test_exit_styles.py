@@ -316,3 +316,17 @@ async def test_a_limit_sale_needs_a_bid() -> None:
         assert "no bid" in held.alerts()["exit_refused"]
         held.push("0.5")
         await held.closed(10)
+
+
+@virtual_time
+async def test_a_market_that_the_venue_does_not_know_any_more_is_told_and_sold_when_it_is_back() -> None:
+    async with holding(STOP) as held:
+        held.bench.market.unknown.add(SYMBOL)
+        del held.bench.desk.instruments[SYMBOL]
+        held.bench.exits.flatten()
+        await held.until(lambda: "cannot be sold" in held.alerts().get("exit_refused", ""))
+        assert held.sales() == []
+        held.bench.market.unknown.clear()
+        await held.closed(10)
+        assert [row.status for row in held.sales()] == [FILLED]
+        assert held.alerts() == {}
