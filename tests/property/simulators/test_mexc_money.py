@@ -60,7 +60,7 @@ def run(exchange: Exchange, clock: ManualClock, step: tuple[Any, ...]) -> None:
     if step[0] == "order":
         account = exchange.accounts.all[step[1]]
         try:
-            place(exchange, account, parse_order(order_params(step), 32), now_ms=now, arrived_ns=0)
+            place(exchange, account, parse_order(order_params(step), exchange.switches), now_ms=now, arrived_ns=0)
         except Refusal:
             return
     elif step[0] == "cancel":
@@ -150,7 +150,7 @@ odd_params = st.fixed_dictionaries(
 def refusal_code(exchange: Exchange, account: Account, params: dict[str, str]) -> int:
     """The code of the refusal, 0 when the order was taken."""
     try:
-        request = parse_order(params, 32)
+        request = parse_order(params, exchange.switches)
         place(exchange, account, request, now_ms=exchange.now_ms(), arrived_ns=0)
     except Refusal as refusal:
         return refusal.code
