@@ -12,7 +12,7 @@ go afterwards. In the order of an order's life:
 | between two attempts | between_two_attempts |
 | after answer | answered_not_settled |
 | before outcome commit | settled_not_recorded, exit_settled_not_recorded |
-| half sold | half_sold |
+| half sold | half_sold, first_level_sold |
 | recovery | recovering, settling_while_recovering |
 """
 
@@ -138,6 +138,16 @@ async def half_sold(world: World, _: random.Random, symbol: str) -> AsyncIterato
 
 
 @asynccontextmanager
+async def first_level_sold(world: World, _: random.Random, symbol: str) -> AsyncIterator[None]:
+    """The first level of the take-profit sold its share; the plan for the rest must be armed again."""
+    await world.list_now(symbol, path="flat")
+    await world.eventually_order(symbol, "buy", "filled")
+    await world.control("prices", symbol=symbol, price="0.65")
+    await world.eventually_order(symbol, "sell", "filled")
+    yield
+
+
+@asynccontextmanager
 async def exit_taken_unanswered(world: World, _: random.Random, symbol: str) -> AsyncIterator[None]:
     """The time limit's sell order was taken by the exchange, and its answer never came."""
     await _fault(world, "answer_late", "POST", 3_000, where={"symbol": symbol, "side": "SELL"})
@@ -192,6 +202,7 @@ NAMED: tuple[Moment, ...] = (
     answered_not_settled,
     settled_not_recorded,
     half_sold,
+    first_level_sold,
     exit_taken_unanswered,
     exit_settled_not_recorded,
     recovering,

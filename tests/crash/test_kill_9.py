@@ -26,7 +26,7 @@ async def test_no_order_is_lost_doubled_or_unexplained(group: int, database_url:
         await world.prepare(
             "--max-trades-per-hour", "100", "--max-concurrent-listings", "10", "--take-profit", "none",
             "--time-limit-s", str(TIME_LIMIT_S), "--freshness-s", "20",
-            "--calendar-interval-s", "1",
+            "--calendar-interval-s", "1", "--take-profit-level", "0.20:0.5",
         )  # fmt: skip
         await world.start_engine()
         for number, moment in enumerate(moments):
