@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+N      ?= 200
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check format test test-pg15 bench conformance proto lock clean
+.PHONY: help setup demo up check format test test-pg15 faults crash bench conformance proto lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,11 +48,20 @@ format: $(VENV)/.dev ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-test: $(VENV)/.dev ## the whole test suite, on a private PostgreSQL
-	@$(BIN)/pytest -n 2 $(ARGS)
+test: $(VENV)/.dev ## the test suite without its campaigns, on a private PostgreSQL
+	@$(BIN)/pytest -n 2 -m "not campaign" $(ARGS)
 
 test-pg15: $(VENV)/.dev ## the same suite on Debian's PostgreSQL 15
-	@$(BIN)/python tests/on_postgresql_15.py -n 2 $(ARGS)
+	@$(BIN)/python tests/on_postgresql_15.py -n 2 -m "not campaign" $(ARGS)
+
+faults: $(VENV)/.dev ## every fault of the exchange at every stage of an order's life; afterwards the books are compared
+	@$(BIN)/pytest -n 2 -m campaign tests/e2e $(ARGS)
+
+crash: $(VENV)/.dev ## kill -9 the engine N times under load (N=500 for more); afterwards the books are compared
+	@case "$(N)" in ''|0|*[!0-9]*) echo "N is how many times the engine is killed, for instance: make crash N=500"; exit 2;; esac
+	@echo "Killing the engine $(N) times. A campaign that fails tells its number; it always draws the same numbers:"
+	@echo "make crash N=$(N) ARGS='-k \"[3]\"' repeats campaign 3 alone."
+	@SIGNALBOX_TEST_CRASHES=$(N) $(BIN)/pytest -n 2 -m campaign tests/crash $(ARGS)
 
 bench: $(VENV)/.dev ## event -> order latency beside two bare clients
 	@$(BIN)/python -m benchmarks.event_to_order $(ARGS)
