@@ -63,8 +63,8 @@ crash: $(VENV)/.dev ## kill -9 the engine N times under load (N=500 for more); a
 	@echo "make crash N=$(N) ARGS='-k \"[3]\"' repeats campaign 3 alone."
 	@SIGNALBOX_TEST_CRASHES=$(N) $(BIN)/pytest -n 2 -m campaign tests/crash $(ARGS)
 
-bench: $(VENV)/.dev ## event -> order latency beside two bare clients
-	@$(BIN)/python -m benchmarks.event_to_order $(ARGS)
+bench: $(VENV)/.dev ## all benches, latency beside bare clients and ccxt first (ARGS=--quick to see that they work)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 CONFORMANCE := .venv-conformance
 $(CONFORMANCE)/.done: requirements/conformance.txt
