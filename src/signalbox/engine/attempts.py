@@ -47,6 +47,7 @@ class Attempts:
         self._configuration = configuration
         self._opening = opening
         self._burst = burst
+        self._look_ns = 0
 
     async def run(self, first: Order, stages: StageTimes) -> tuple[bool, Decimal]:
         """Try until it is bought or over. True when anything was sent, and what was spent."""
@@ -133,6 +134,10 @@ class Attempts:
     async def _as_limit(self, order: Order, step: AsLimit) -> OrderShape | None:
         """A limit order at a price that the book shows, waited for until the deadline."""
         while not self._is_over(order):
+            now_ns = self._parts.clock.monotonic_ns()
+            if step.or_again is not None and now_ns < self._look_ns:
+                return await self._same_at(order, step.or_again)
+            self._look_ns = now_ns + PRICE_INTERVAL_NS
             try:
                 async with asyncio.timeout(self._left_s()):
                     ask = await self._ask(order.symbol)
@@ -143,10 +148,9 @@ class Attempts:
                 return None
             if step.or_again is not None:
                 return await self._same_at(order, step.or_again)
-            again_ns = self._parts.clock.monotonic_ns() + PRICE_INTERVAL_NS
-            if self._parts.clock.at(again_ns) > self._burst.until:
+            if self._parts.clock.at(self._look_ns) > self._burst.until:
                 return None
-            await self._opening.reached(_always(again_ns))
+            await self._opening.reached(_always(self._look_ns))
         return None
 
     async def _limit_shape(self, order: Order, ask: Decimal | None, cap: Decimal | None) -> OrderShape | None:
