@@ -17,19 +17,19 @@ from signalbox.domain.orders import Mode
 from signalbox.domain.ports import CapacityHistory, SystemState
 from signalbox.domain.runs import Run, RunStatus, StopMode
 from signalbox.engine.asking import asked
-from signalbox.engine.balances import Wallet
+from signalbox.engine.books.balances import Wallet
+from signalbox.engine.books.late_fills import LateFills
+from signalbox.engine.books.reconcile import Reconciler
+from signalbox.engine.books.recovery import Recovery
+from signalbox.engine.books.settlement import Settlement
 from signalbox.engine.credentials import CREDENTIALS, CredentialGate
 from signalbox.engine.desk import Desk, DeskRules
-from signalbox.engine.dispatch import Dispatcher
-from signalbox.engine.entries import Entries
-from signalbox.engine.exits import Exits
-from signalbox.engine.late_fills import LateFills
-from signalbox.engine.listing_watch import ListingWatch
+from signalbox.engine.exits.exits import Exits
+from signalbox.engine.orders.dispatch import Dispatcher
+from signalbox.engine.orders.entries import Entries
 from signalbox.engine.parts import AccountVenues, EngineParts, VenueFactory
-from signalbox.engine.reconcile import Reconciler
-from signalbox.engine.recovery import Recovery
-from signalbox.engine.settlement import Settlement
-from signalbox.engine.sniping import Sniping
+from signalbox.engine.sniper.listing_watch import ListingWatch
+from signalbox.engine.sniper.sniping import Sniping
 
 __all__ = ["AccountClosed", "AccountVenues", "EngineParts", "TradingAccount", "VenueFactory"]
 

@@ -10,8 +10,8 @@ from signalbox.domain.explained_fills import is_explained
 from signalbox.domain.instruments import Instrument
 from signalbox.domain.orders import Mode, Order, OrderEvidence
 from signalbox.domain.positions import UniqueFills
-from signalbox.engine.executions import Executions
-from signalbox.engine.hints import Hints
+from signalbox.engine.books.executions import Executions
+from signalbox.engine.books.hints import Hints
 
 
 async def bought(venue: ConnectedVenue) -> tuple[Order, OrderEvidence, Instrument]:

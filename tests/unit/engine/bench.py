@@ -26,12 +26,12 @@ from signalbox.domain.ports import SystemState
 from signalbox.domain.risk.capacity import Usage
 from signalbox.domain.runs import Run, RunStatus
 from signalbox.domain.signals import signal_from
+from signalbox.engine.books.settlement import Settlement
 from signalbox.engine.desk import Desk, DeskRules
-from signalbox.engine.dispatch import Dispatcher
-from signalbox.engine.entries import Entries
-from signalbox.engine.exits import Exits
+from signalbox.engine.exits.exits import Exits
+from signalbox.engine.orders.dispatch import Dispatcher
+from signalbox.engine.orders.entries import Entries
 from signalbox.engine.parts import AccountVenues
-from signalbox.engine.settlement import Settlement
 
 ACCOUNT = Account(id=examples.ACCOUNT, venue=Venue.MEXC, label="main")
 

@@ -13,7 +13,7 @@ from signalbox.domain.errors import VenueUnavailable
 from signalbox.domain.orders import OrderStatus
 from signalbox.domain.positions import ExitPlan, ExitRule
 from signalbox.domain.strategies.exits import ExitInputs
-from signalbox.engine.prices import OLD_S, POLL_S, PUSHED_POLL_S, SILENCE_S
+from signalbox.engine.exits.prices import OLD_S, POLL_S, PUSHED_POLL_S, SILENCE_S
 
 FILLED = OrderStatus.FILLED
 STOP = ExitPlan(stop_loss=Decimal("0.2"))

@@ -24,8 +24,8 @@ from signalbox.domain.orders import Mode, RefusalKind
 from signalbox.domain.runs import RunStatus
 from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting, signal_from
 from signalbox.engine.account import AccountVenues, EngineParts
-from signalbox.engine.hindsight import BOOK_PACE_S
-from signalbox.engine.listing_watch import MOST_WAITING, ListingWatch
+from signalbox.engine.sniper.hindsight import BOOK_PACE_S
+from signalbox.engine.sniper.listing_watch import MOST_WAITING, ListingWatch
 
 WEBSOCKET, TICKER, CALENDAR = DetectionSource.WEBSOCKET, DetectionSource.TICKER_DIFF, DetectionSource.CALENDAR
 TRADED, MISSED, PENDING = ListingOutcome.TRADED, ListingOutcome.MISSED, ListingOutcome.PENDING

@@ -21,7 +21,7 @@ from signalbox.domain.ports import SystemState
 from signalbox.domain.positions import ExitPlan
 from signalbox.domain.runs import RunStatus, StopMode
 from signalbox.domain.signals import DetectionSource
-from signalbox.engine.openings import report_ahead
+from signalbox.engine.orders.openings import report_ahead
 
 CALENDAR, WEBSOCKET = DetectionSource.CALENDAR, DetectionSource.WEBSOCKET
 SYMBOL = "SOONUSDT"

@@ -14,7 +14,7 @@ from tests.unit.engine.virtual_time import virtual_time
 
 from signalbox.domain.configuration import BotConfiguration
 from signalbox.domain.orders import Order, OrderStatus, Purpose, RefusalKind
-from signalbox.engine.pacing import Pacer
+from signalbox.engine.orders.pacing import Pacer
 from signalbox.venues.mexc.budget import WeightBudget
 from signalbox.venues.mexc.limits import LEFT_FREE
 

@@ -24,7 +24,7 @@ from signalbox.domain.positions import ExitPlan
 from signalbox.domain.reconciliation import DifferenceKind
 from signalbox.domain.runs import RunStatus
 from signalbox.domain.venue_records import BalanceUpdate, OrderUpdate, VenueOrder
-from signalbox.engine.reconcile import ROUND_S
+from signalbox.engine.books.reconcile import ROUND_S
 
 PLAN = ExitPlan(take_profit=Decimal(1), time_limit_s=Decimal(3600))
 STYLE_MARKET = examples.configuration(mode=Mode.LIVE, parameters={"exit_plan": PLAN, "order_style": OrderStyle.MARKET})

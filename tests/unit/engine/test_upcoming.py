@@ -20,8 +20,8 @@ from signalbox.domain.listings import Eligibility, ListingState, UpcomingListing
 from signalbox.domain.market import ClockReading
 from signalbox.domain.orders import Mode
 from signalbox.engine.account import AccountVenues
-from signalbox.engine.upcoming import ASK_PAIRS_S, LOOK_AGAIN_S, Upcoming
-from signalbox.engine.venue_clock import ALERT, UNMEASURED_LIMIT_S, VenueClock, is_news, trouble_with
+from signalbox.engine.sniper.upcoming import ASK_PAIRS_S, LOOK_AGAIN_S, Upcoming
+from signalbox.engine.sniper.venue_clock import ALERT, UNMEASURED_LIMIT_S, VenueClock, is_news, trouble_with
 
 OPENING = START + timedelta(minutes=10)
 

@@ -12,7 +12,7 @@ from tests.unit.engine.virtual_time import virtual_time
 from signalbox.domain.decisions import Intent
 from signalbox.domain.orders import Mode, Order
 from signalbox.engine.desk import Desk, DeskRules
-from signalbox.engine.warmth import COMMIT_EVERY_NS, COMMIT_PAUSE_NS, WALK_PAUSE_NS, WarmPaths, Warmth
+from signalbox.engine.orders.warmth import COMMIT_EVERY_NS, COMMIT_PAUSE_NS, WALK_PAUSE_NS, WarmPaths, Warmth
 
 MS = 1_000_000
 

@@ -9,7 +9,7 @@ from signalbox.domain.ports import Clock, EventSink, MarketData
 from signalbox.domain.signals import ListingSignal
 from signalbox.engine.asking import asked
 from signalbox.engine.desk import Desk
-from signalbox.engine.openings import Opening
+from signalbox.engine.orders.openings import Opening
 
 LOOK_EVERY = timedelta(milliseconds=500)
 """Before an opening there may be neither rules nor offers; each look costs up to 10 of 300 weight in ten seconds."""

@@ -30,9 +30,9 @@ from signalbox.domain.listing_records import (
 from signalbox.domain.runs import Run
 from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting
 from signalbox.engine.desk import Desk
-from signalbox.engine.hindsight import Hindsight
 from signalbox.engine.parts import AccountVenues, EngineParts
 from signalbox.engine.persist import persist
+from signalbox.engine.sniper.hindsight import Hindsight
 
 T = TypeVar("T")
 

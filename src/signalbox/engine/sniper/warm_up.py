@@ -12,8 +12,8 @@ from signalbox.domain.orders import Mode
 from signalbox.domain.ports import Clock, EventSink, Ledger, OrderVenue
 from signalbox.engine.asking import asked
 from signalbox.engine.desk import Desk
-from signalbox.engine.openings import Openings
-from signalbox.engine.warmth import WarmPaths, Warmth
+from signalbox.engine.orders.openings import Openings
+from signalbox.engine.orders.warmth import WarmPaths, Warmth
 
 PREPARE_NS = 5_000_000_000
 """How long before an order is due everything is made ready."""

@@ -27,9 +27,9 @@ from signalbox.domain.ports import Clock, EventSink, Ledger, MarketData, OrderVe
 from signalbox.domain.position_folds import after_fills
 from signalbox.domain.positions import Position, UniqueFills
 from signalbox.engine.asking import asked
+from signalbox.engine.books.executions import Executions
+from signalbox.engine.books.hints import Hints, pause
 from signalbox.engine.desk import Desk
-from signalbox.engine.executions import Executions
-from signalbox.engine.hints import Hints, pause
 from signalbox.engine.persist import persist
 
 VISIBILITY_WINDOW = timedelta(seconds=5)

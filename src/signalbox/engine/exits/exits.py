@@ -22,14 +22,14 @@ from signalbox.domain.orders import RefusalKind
 from signalbox.domain.ports import Clock, EventSink, Ledger
 from signalbox.domain.positions import STOPS, Position
 from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict, decide_exit, exit_shape
+from signalbox.engine.books.settlement import Settlement
 from signalbox.engine.desk import Desk
-from signalbox.engine.dispatch import Dispatcher
-from signalbox.engine.exit_report import ExitReport
-from signalbox.engine.free_balance import free_balance
+from signalbox.engine.exits.exit_report import ExitReport
+from signalbox.engine.exits.free_balance import free_balance
+from signalbox.engine.exits.prices import LivePrice
+from signalbox.engine.exits.sale import SaleStyle
+from signalbox.engine.orders.dispatch import Dispatcher
 from signalbox.engine.parts import AccountVenues
-from signalbox.engine.prices import LivePrice
-from signalbox.engine.sale import SaleStyle
-from signalbox.engine.settlement import Settlement
 
 LOOK_S = 0.5
 """How often a position is looked at when nothing is heard: a freeze may have been lifted."""

@@ -9,9 +9,9 @@ from signalbox.domain.ids import DecisionId, PositionId
 from signalbox.domain.money import ZERO, total
 from signalbox.domain.orders import EvidenceState, Mode, Order, OrderStatus, Purpose
 from signalbox.domain.ports import CapacityHistory, Clock, EventSink, Ledger, OpenOrder
+from signalbox.engine.books.settlement import Settlement
 from signalbox.engine.desk import Desk
 from signalbox.engine.persist import persist
-from signalbox.engine.settlement import Settlement
 
 NEVER_SENT = "NEVER_SENT"
 

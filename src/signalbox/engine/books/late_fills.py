@@ -24,9 +24,9 @@ from signalbox.domain.reconciliation import (
 )
 from signalbox.domain.venue_records import VenueOrder
 from signalbox.engine.asking import asked
+from signalbox.engine.books.settlement import Settlement, result_of
 from signalbox.engine.desk import Desk
 from signalbox.engine.persist import persist
-from signalbox.engine.settlement import Settlement, result_of
 
 QUOTE_NOISE = Decimal("0.000001")
 """A venue may round the quote total of an order: a difference of up to this part of it is none."""

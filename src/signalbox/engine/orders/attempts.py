@@ -15,13 +15,13 @@ from signalbox.domain.order_shapes import OrderShape, ioc_shape
 from signalbox.domain.orders import Order, Rejected, StageTimes
 from signalbox.domain.ports import Clock, EventSink, Ledger, MarketData
 from signalbox.engine.asking import asked
-from signalbox.engine.burst import Again, AsLimit, Burst, Over, Step
+from signalbox.engine.books.settlement import Settlement
 from signalbox.engine.desk import Desk
-from signalbox.engine.dispatch import LEDGER_UNAVAILABLE, Attempt, Dispatcher, Way, refuse_fenced_out
-from signalbox.engine.openings import Opening
-from signalbox.engine.pacing import Place
+from signalbox.engine.orders.burst import Again, AsLimit, Burst, Over, Step
+from signalbox.engine.orders.dispatch import LEDGER_UNAVAILABLE, Attempt, Dispatcher, Way, refuse_fenced_out
+from signalbox.engine.orders.openings import Opening
+from signalbox.engine.orders.pacing import Place
 from signalbox.engine.persist import persist
-from signalbox.engine.settlement import Settlement
 
 PRICE_INTERVAL_NS = 500_000_000
 """Pause between looks at a book that has no price yet: each look costs 10 of 300 weight in ten seconds."""

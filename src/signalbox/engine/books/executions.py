@@ -11,7 +11,7 @@ from signalbox.domain.orders import Fill, Mode, Order, OrderEvidence
 from signalbox.domain.ports import Clock, EventSink, OrderVenue
 from signalbox.domain.positions import UniqueFills
 from signalbox.engine.asking import asked
-from signalbox.engine.hints import Hints, pause
+from signalbox.engine.books.hints import Hints, pause
 
 FILLS_WINDOW = timedelta(seconds=30)
 """An order can be final before its trades are listed. What is not listed after this long is booked from the order's own

@@ -29,10 +29,10 @@ from signalbox.domain.ports import Clock, EventSink, Ledger, OpenOrder, OrderVen
 from signalbox.domain.reconciliation import ClosedOrder, Difference, DifferenceKind, Reconciliation, WalletLine
 from signalbox.domain.venue_records import AccountUpdate, BalanceUpdate, OrderUpdate, StreamOpened, VenueOrder
 from signalbox.engine.asking import asked
-from signalbox.engine.balances import Wallet
+from signalbox.engine.books.balances import Wallet
+from signalbox.engine.books.hints import Hints
+from signalbox.engine.books.late_fills import LateFills
 from signalbox.engine.desk import Desk
-from signalbox.engine.hints import Hints
-from signalbox.engine.late_fills import LateFills
 
 ROUND_S = 60.0
 """Pause between rounds."""

@@ -26,12 +26,12 @@ from signalbox.domain.orders import (
 )
 from signalbox.domain.ports import Clock, EventSink, Ledger, OrderVenue
 from signalbox.engine.asking import asked
-from signalbox.engine.blocked import SAFETY_CONSTRAINT, tell_blocked
+from signalbox.engine.books.settlement import NOT_FOUND_AT_VENUE, Settlement
 from signalbox.engine.desk import Desk
-from signalbox.engine.openings import Opening
-from signalbox.engine.pacing import Pacer, Place
+from signalbox.engine.orders.blocked import SAFETY_CONSTRAINT, tell_blocked
+from signalbox.engine.orders.openings import Opening
+from signalbox.engine.orders.pacing import Pacer, Place
 from signalbox.engine.persist import persist
-from signalbox.engine.settlement import NOT_FOUND_AT_VENUE, Settlement
 
 RUN_ACTIVE = "run_active"
 NO_CREDENTIALS = "NO_CREDENTIALS"

@@ -9,14 +9,14 @@ from signalbox.domain.errors import InvariantError
 from signalbox.domain.money import ZERO
 from signalbox.domain.ports import Clock, EventSink, Ledger, MarketData
 from signalbox.domain.signals import ListingSignal
-from signalbox.engine.attempts import Attempts, EntryParts
-from signalbox.engine.blocked import tell_blocked
-from signalbox.engine.burst import Burst
+from signalbox.engine.books.settlement import Settlement
 from signalbox.engine.desk import Desk
-from signalbox.engine.dispatch import Dispatcher, refuse_fenced_out
-from signalbox.engine.openings import Opening
+from signalbox.engine.orders.attempts import Attempts, EntryParts
+from signalbox.engine.orders.blocked import tell_blocked
+from signalbox.engine.orders.burst import Burst
+from signalbox.engine.orders.dispatch import Dispatcher, refuse_fenced_out
+from signalbox.engine.orders.openings import Opening
 from signalbox.engine.persist import persist
-from signalbox.engine.settlement import Settlement
 
 
 class Entries:

@@ -10,8 +10,8 @@ from signalbox.domain.backoff import backoff
 from signalbox.domain.instruments import Instrument
 from signalbox.domain.money import ZERO
 from signalbox.domain.orders import OrderStatus, RefusalKind, Rejected
-from signalbox.engine.dispatch import Attempt
-from signalbox.engine.settlement import NOT_FOUND_AT_VENUE
+from signalbox.engine.books.settlement import NOT_FOUND_AT_VENUE
+from signalbox.engine.orders.dispatch import Attempt
 
 FIRST_DISCOUNT: Final = Decimal("0.05")
 """How far below the bid a first limit sale goes: as far as MEXC's own market orders do (observed)."""

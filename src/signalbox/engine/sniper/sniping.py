@@ -14,15 +14,15 @@ from signalbox.domain.ids import AccountId, PositionId
 from signalbox.domain.ports import FeedIntervals
 from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting
 from signalbox.engine.desk import Desk
-from signalbox.engine.entries import Entries
-from signalbox.engine.intake import Intake
-from signalbox.engine.listing_watch import ListingWatch
-from signalbox.engine.openings import DECIDE_AHEAD, Opening, Openings, report_ahead
+from signalbox.engine.orders.entries import Entries
+from signalbox.engine.orders.openings import DECIDE_AHEAD, Opening, Openings, report_ahead
 from signalbox.engine.parts import AccountVenues, EngineParts
-from signalbox.engine.pricing import Pricing
-from signalbox.engine.upcoming import Upcoming
-from signalbox.engine.venue_clock import VenueClock
-from signalbox.engine.warm_up import WarmParts, WarmUp
+from signalbox.engine.sniper.intake import Intake
+from signalbox.engine.sniper.listing_watch import ListingWatch
+from signalbox.engine.sniper.pricing import Pricing
+from signalbox.engine.sniper.upcoming import Upcoming
+from signalbox.engine.sniper.venue_clock import VenueClock
+from signalbox.engine.sniper.warm_up import WarmParts, WarmUp
 
 TEST_LISTING_WINDOW = timedelta(seconds=10)
 SEEN_BEFORE = timedelta(days=1)

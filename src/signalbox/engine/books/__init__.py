@@ -1,0 +1,1 @@
+"""Closing the books: settlement, recovery, and the comparison with the exchange."""

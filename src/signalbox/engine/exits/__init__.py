@@ -1,0 +1,1 @@
+"""Selling by plan: prices, verdicts, sales."""
