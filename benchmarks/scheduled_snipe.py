@@ -9,8 +9,8 @@ measurement of that clock. The exchange's clock is known to the bench exactly: t
 `left` is when orders left after the instant at which they were to arrive, by the engine's own clock.
 
 The default lead is 20 ms, because the simulated exchange is busy for some milliseconds with the opening itself, and an
-order that comes meanwhile is stamped late. While the engine keeps itself hot it takes a whole core: with two cores, what
-else runs on the machine shows in steps of a scheduler's slice, one to two milliseconds.
+order that comes meanwhile is stamped late. While the engine keeps itself hot it takes a whole core: with two cores,
+what else runs on the machine shows in steps of a scheduler's slice, one to two milliseconds.
 """
 
 import argparse
