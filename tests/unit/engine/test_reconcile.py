@@ -19,7 +19,7 @@ from tests.unit.engine.world import Process, World, world
 from signalbox.domain.configuration import OrderStyle
 from signalbox.domain.errors import CredentialsRefused, VenueThrottled, VenueUnavailable
 from signalbox.domain.ids import OrderId
-from signalbox.domain.orders import Mode, OrderStatus, Purpose, RefusalKind, Side
+from signalbox.domain.orders import Fill, Mode, Order, OrderStatus, Purpose, RefusalKind, Side
 from signalbox.domain.positions import ExitPlan
 from signalbox.domain.reconciliation import DifferenceKind
 from signalbox.domain.runs import RunStatus
@@ -540,6 +540,91 @@ async def test_a_used_up_request_limit_delays_the_comparison_and_does_not_starve
         await a_round_later(w)
         assert limited == []
         assert w.db.health["reconciliation:main"][0] == "running"
+
+
+@virtual_time
+async def test_markets_that_cannot_be_looked_at_keep_no_other_from_its_turn() -> None:
+    async with live_world() as w:
+        w.venue.answers = [accepted("0.5")]
+        await bought(w)
+        list_orders = w.venue.recent_orders
+
+        async def recent_orders(symbol: str, since: datetime) -> Sequence[VenueOrder]:
+            if symbol.startswith("BAD"):
+                raise VenueUnavailable("no such market")
+            return await list_orders(symbol, since)
+
+        w.venue.recent_orders = recent_orders  # type: ignore[method-assign]  # some markets are refused
+        for number in range(20):
+            w.venue.push(OrderUpdate(symbol=f"BAD{number}USDT", client_order_id="x", exchange_order_id=str(number)))
+        await a_round_later(w)
+        w.venue.executes_more("NEWUSDT", "7")
+        await w.until(lambda: entry(w).revision == 2, within=2 * A_ROUND)
+        books_equal(w)
+
+
+@virtual_time
+async def test_more_markets_than_fit_into_a_round_all_have_their_turn() -> None:
+    async with live_world() as w:
+        asked_for: list[str] = []
+        list_orders = w.venue.recent_orders
+
+        async def recent_orders(symbol: str, since: datetime) -> Sequence[VenueOrder]:
+            asked_for.append(symbol)
+            return await list_orders(symbol, since)
+
+        await bought(w)
+        w.venue.recent_orders = recent_orders  # type: ignore[method-assign]  # to count
+        template = entry(w)
+        for number in range(100, 140):
+            example = examples.order(number)
+            order = structs.replace(
+                template.order, id=example.id, client_order_id=example.client_order_id, symbol=f"S{number}USDT"
+            )
+            w.db.orders[order.id] = OrderRow(
+                order=order, status=REJECTED, code="X", completed_at=w.clock.now() + timedelta(minutes=number / 100)
+            )
+        for _ in range(4):
+            await a_round_later(w)
+        assert {f"S{number}USDT" for number in range(100, 140)} <= set(asked_for)
+        for number in range(100, 140):
+            del w.db.orders[examples.order(number).id]
+
+
+@virtual_time
+async def test_a_late_fill_whose_executions_cannot_be_read_holds_up_no_other() -> None:
+    async with live_world() as w:
+        w.venue.answers = [accepted("0.5"), accepted("0.5")]
+        await bought(w)
+        w.feed.show("BUSDT")
+        await w.until(lambda: w.orders() == [FILLED, FILLED] and not w.held)
+        read = w.venue.fills
+
+        async def fills(order: Order, exchange_order_id: str) -> Sequence[Fill]:
+            if order.symbol == "NEWUSDT":
+                raise VenueUnavailable("502")
+            return await read(order, exchange_order_id)
+
+        w.venue.fills = fills  # type: ignore[method-assign]  # one market's executions cannot be read
+        w.venue.executes_more("NEWUSDT", "7")
+        await asyncio.sleep(120)
+        w.venue.executes_more("BUSDT", "3")
+        await w.until(lambda: entry(w, 1).revision == 2, within=4 * A_ROUND)
+        w.venue.fills = read  # type: ignore[method-assign]  # and can be read again
+        await w.until(lambda: entry(w).revision == 2, within=4 * A_ROUND)
+        books_equal(w)
+
+
+@virtual_time
+async def test_an_order_that_is_finished_twice_is_counted_once() -> None:
+    async with live_world() as w:
+        process = await bought(w)
+        account, order = process.account, entry(w).order
+        (before,) = account.desk.positions.values()
+        settled = await account.dispatcher._settlement.finish(order, order.created_at)
+        assert list(account.desk.positions.values()) == [before]
+        assert settled.spent == w.venue.bought()
+        books_equal(w)
 
 
 EVENTS = st.lists(

@@ -47,6 +47,10 @@ class Hints:
         while len(self._ended) > _MOST_REMEMBERED:
             self._ended.popitem(last=False)
 
+    def has_ended(self, order: Order) -> bool:
+        """Whether this process has booked the end of this order."""
+        return order.client_order_id in self._ended
+
     def tell(self, update: OrderUpdate) -> bool:
         """An order changed. False when nobody waits for it and this is news: somebody else has to look."""
         if update.client_order_id is None:

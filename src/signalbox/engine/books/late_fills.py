@@ -24,12 +24,18 @@ from signalbox.domain.reconciliation import (
 )
 from signalbox.domain.venue_records import VenueOrder
 from signalbox.engine.asking import asked
+from signalbox.engine.books.executions import FILLS_WINDOW
 from signalbox.engine.books.settlement import Settlement, result_of
 from signalbox.engine.desk import Desk
 from signalbox.engine.persist import persist
 
 QUOTE_NOISE = Decimal("0.000001")
 """A venue may round the quote total of an order: a difference of up to this part of it is none."""
+
+
+FILLS_LIMIT_S = FILLS_WINDOW.total_seconds() + 15.0
+"""How long a round waits for the executions of one order: longer than it takes to explain what is not listed. The next
+round asks again."""
 
 
 class LateFills:
@@ -103,10 +109,11 @@ class LateFills:
         return None
 
     async def _book(self, closed: ClosedOrder, evidence: OrderEvidence) -> Difference:
-        instrument = await self._settlement.instrument(closed.order.symbol)
-        fills = await self._settlement.executions.complete(
+        instrument = await self._instrument(closed)
+        question = self._settlement.executions.complete(
             closed.order, evidence, instrument, known=closed.fills, revision=closed.revision + 1
         )
+        fills = await asked(question, what=f"the fills of order {closed.order.id}", within_s=FILLS_LIMIT_S)
         await self._revise(closed, evidence, tuple(fills), instrument)
         told = _executed(closed, evidence)
         self._tell(closed, f"{told}: booked as revision {closed.revision + 1}", evidence)
@@ -130,13 +137,18 @@ class LateFills:
             raise VenueUnavailable(str(error)) from error
         if unique.totals()[0] < evidence.executed_quantity:
             return None
-        instrument = await self._settlement.instrument(closed.order.symbol)
+        instrument = await self._instrument(closed)
         await self._revise(closed, evidence, tuple(unique.in_order()), instrument)
         told = "the executions that one fill stood for are listed now; they replace it"
         self._journal.event(
             "info", "trading", f"{closed.order.symbol}: {told}", order_id=str(closed.order.id), fills=len(unique)
         )
         return _found(closed, DifferenceKind.EXECUTIONS_FOUND, told, settled=True)
+
+    async def _instrument(self, closed: ClosedOrder) -> Instrument:
+        """The market's rules; a market that the venue does not know any more must not hold up the others."""
+        symbol = closed.order.symbol
+        return await asked(self._settlement.instrument(symbol), what=f"the rules of {symbol}")
 
     async def _revise(
         self, closed: ClosedOrder, evidence: OrderEvidence, fills: tuple[Fill, ...], instrument: Instrument | None

@@ -9,7 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
@@ -113,6 +113,7 @@ class Reconciler:
         self._whole_asked = False
         self._looked_ns = self._whole_ns = clock.monotonic_ns()
         self._unchecked: dict[str, None] = {}
+        self._last_look: dict[str, datetime] = {}
         self._suspects: set[OrderId] = set()
         self._failures = 0
         self._has_history = False
@@ -218,9 +219,10 @@ class Reconciler:
             lines, found = more_lines, [*found, *more_found, *await self._hanging()]
         checked = sum(len(by_symbol[symbol]) for symbol in symbols)
         await self._record(started, checked, found, lines, whole=whole)
+        self._turn_over(symbols, failed, started)
         if failed:
-            raise VenueUnavailable(failed[0])
-        self._done(symbols, found, whole=whole)
+            raise VenueUnavailable(next(iter(failed.values())))
+        self._done(found, whole=whole)
         if whole:
             self._hint_moved(by_symbol)
 
@@ -229,7 +231,8 @@ class Reconciler:
         return await self._ledger.closed_orders(self._account.id, started - (AT_START if far else RECENT))
 
     def _symbols(self, look: Look, by_symbol: dict[str, list[ClosedOrder]]) -> list[str]:
-        """Which markets to look at now: hinted ones, those with recent orders or a position, then older ones."""
+        """Which markets to look at now: hinted ones and those with recent orders or a position, of these the ones that
+        waited longest; then older ones."""
         if look.symbols is not None:
             return sorted(look.symbols)
         newest = sorted(by_symbol, key=lambda symbol: by_symbol[symbol][-1].completed_at, reverse=True)
@@ -238,15 +241,19 @@ class Reconciler:
         recent = self._clock.now() - RECENT
         fresh = [symbol for symbol in newest if by_symbol[symbol][-1].completed_at >= recent]
         held = [p.symbol for p in self._desk.positions.values() if p.mode is Mode.LIVE]
-        wanted = dict.fromkeys([*self._hinted, *fresh, *held, *self._unchecked])
+        pressing = list(dict.fromkeys([*self._hinted, *fresh, *held]))
+        if self.compared:
+            never = datetime.min.replace(tzinfo=UTC)
+            pressing.sort(key=lambda symbol: self._last_look.get(symbol, never))
+        wanted = dict.fromkeys([*pressing, *self._unchecked])
         return list(wanted)[: MOST_SYMBOLS_AT_START if look.at_start else MOST_SYMBOLS]
 
     async def _compare(
         self, symbols: Sequence[str], by_symbol: dict[str, list[ClosedOrder]], started: datetime
-    ) -> tuple[list[Difference], list[str]]:
-        """Differences, and what could not be asked."""
+    ) -> tuple[list[Difference], dict[str, str]]:
+        """Differences, and the markets of which something could not be asked, with the reason."""
         found: list[Difference] = []
-        failed: list[str] = []
+        failed: dict[str, str] = {}
         pairs: list[tuple[ClosedOrder, VenueOrder | None]] = []
         for symbol in symbols:
             closed = by_symbol.get(symbol, [])
@@ -256,7 +263,7 @@ class Reconciler:
             except CredentialsRefused:
                 raise
             except (VenueUnavailable, VenueRefused) as error:
-                failed.append(str(error))
+                failed[symbol] = str(error)
                 continue
             found += await self._external(listed)
             by_id = {order.client_order_id: order for order in listed}
@@ -281,12 +288,12 @@ class Reconciler:
         raise VenueThrottled(f"the orders in {symbol} were not listed: the request limit is used up")
 
     async def _compare_one(
-        self, closed: ClosedOrder, listed: VenueOrder | None, found: list[Difference], failed: list[str]
+        self, closed: ClosedOrder, listed: VenueOrder | None, found: list[Difference], failed: dict[str, str]
     ) -> None:
         try:
             difference = await self._late_fills.compare(closed, listed)
         except (VenueUnavailable, VenueRefused) as error:
-            failed.append(str(error))
+            failed[closed.order.symbol] = str(error)
             return
         if difference is not None:
             found.append(difference)
@@ -327,7 +334,9 @@ class Reconciler:
         orphans = [
             open_order
             for open_order in await self._ledger.open_orders(self._account.id)
-            if now - open_order.meant_for > HANGS_AFTER and not self._hints.follows(open_order.order.id)
+            if now - open_order.meant_for > HANGS_AFTER
+            and not self._hints.follows(open_order.order.id)
+            and not self._is_carried(open_order.order.client_order_id)
         ]
         hanging = [orphan for orphan in orphans if orphan.order.id in self._suspects]
         self._suspects = {orphan.order.id for orphan in orphans} - {orphan.order.id for orphan in hanging}
@@ -365,11 +374,21 @@ class Reconciler:
         if whole or done.differences:
             await self._ledger.record_reconciliation(done, lines)
 
-    def _done(self, symbols: Sequence[str], found: Sequence[Difference], *, whole: bool) -> None:
-        self._failures = 0
+    def _turn_over(self, symbols: Sequence[str], failed: Mapping[str, str], at: datetime) -> None:
+        """These markets had their turn: one that could not be looked at waits behind the others, and keeps nobody from
+        being done."""
         for symbol in symbols:
-            self._hinted.pop(symbol, None)
-            self._unchecked.pop(symbol, None)
+            for queue in (self._hinted, self._unchecked):
+                if symbol in queue:
+                    del queue[symbol]
+                    if symbol in failed:
+                        queue[symbol] = None
+        oldest = at - AT_START
+        kept = {symbol: looked for symbol, looked in self._last_look.items() if looked > oldest}
+        self._last_look = kept | dict.fromkeys(symbols, at)
+
+    def _done(self, found: Sequence[Difference], *, whole: bool) -> None:
+        self._failures = 0
         if not whole:
             return
         self.compared = True

@@ -142,6 +142,8 @@ class Settlement:
     async def _record(self, order: Order, evidence: OrderEvidence, fills: Sequence[Fill]) -> Settled:
         now = self._clock.now()
         result = result_of(evidence, fills, now)
+        if fills and self.hints.has_ended(order):
+            return Settled(result=result, spent=await self._spent(order, result))
         position, booked = None, ZERO
         spent: Decimal | None = None
         if fills:
@@ -150,7 +152,7 @@ class Settlement:
             position = after_fills(before, fills, instrument, now=now)
             booked = position.realised_pnl - before.realised_pnl
             if order.purpose is Purpose.ENTRY:
-                spent = result.executed_quote + result.fees.get(instrument.quote, ZERO)
+                spent = await self._spent(order, result)
         venue = self._venues[order.mode]
         await persist(
             lambda: self._ledger.record_result(
@@ -170,6 +172,12 @@ class Settlement:
         if evidence.is_final:
             self.hints.ended(order, evidence.executed_quantity)
         return Settled(result=result, spent=spent or ZERO)
+
+    async def _spent(self, order: Order, result: OrderResult) -> Decimal:
+        if order.purpose is not Purpose.ENTRY:
+            return ZERO
+        instrument = await self.instrument(order.symbol)
+        return result.executed_quote + result.fees.get(instrument.quote, ZERO)
 
     async def _position(self, order: Order, fills: Sequence[Fill]) -> Position:
         """As it is before these fills: on the desk, or closed meanwhile and only in the ledger, or new."""
