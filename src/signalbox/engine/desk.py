@@ -72,8 +72,10 @@ class Desk:
     def on_listing(
         self, signal: ListingSignal, configuration: BotConfiguration, *, received_ns: int, price: Decimal | None = None
     ) -> Intent:
-        """Decide on a listing and, when it is executed, take its capacity at once."""
-        intent = self._propose(signal, configuration, received_ns=received_ns, price=price, run_active=self.run_active)
+        """Decide on a listing and, when it is executed, take its capacity at once. An entry that outlived its run is
+        none of the next run's, which has a configuration of its own."""
+        active = self.run_active and (self.run is None or self.run.configuration.id == configuration.id)
+        intent = self._propose(signal, configuration, received_ns=received_ns, price=price, run_active=active)
         if intent.order is not None and intent.reservation is not None:
             self._capacity[intent.order.mode].reserve(intent.reservation)
             self.exit_plans[intent.decision.id] = configuration.parameters.exit_plan
@@ -253,7 +255,8 @@ class Desk:
             return "live_not_allowed"
         if order.mode is Mode.LIVE and self.credentials_refusal is not None:
             return "credentials"
-        return None if self.run_active else "run_active"
+        own_run = order.run_id == (self.run.id if self.run else None)  # another one may have begun since
+        return None if self.run_active and own_run else "run_active"
 
     def _entry_decision(self, inputs: EntryInputs, verdict: EntryVerdict) -> Decision:
         return Decision(

@@ -3,7 +3,9 @@
 import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
@@ -17,7 +19,8 @@ from signalbox.domain.listings import ListingState
 from signalbox.domain.money import ZERO
 from signalbox.domain.orders import Order, OrderStatus, Purpose, RefusalKind
 from signalbox.domain.positions import ExitPlan
-from signalbox.domain.signals import DetectionSource
+from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting
+from signalbox.engine.sniper.intake import RELIST_GAP, Intake
 
 SYMBOL = "SOONUSDT"
 
@@ -139,3 +142,51 @@ async def test_one_listing_never_has_two_entries_and_is_never_bought_twice(
         assert sum(row.status is OrderStatus.FILLED for row in rows) <= 1
         assert all(row.status in FINAL for row in rows)
         assert w.held == ZERO
+
+
+class Memory:
+    """An intake, and what it took for a listing."""
+
+    def __init__(self) -> None:
+        self.taken: list[Sighting] = []
+        self.intake = Intake(
+            freshness=timedelta(seconds=10),
+            decided=(),
+            by_our_clock=lambda instant: instant,
+            on_signal=self._take,
+            on_evidence=lambda *_: None,
+        )
+
+    def _take(self, signal: ListingSignal, sighting: Sighting) -> None:
+        self.taken.append(sighting)
+        self._signal = signal
+
+    def sees(self, source: DetectionSource, after: timedelta, **changes: Any) -> int:
+        """A source sees the symbol so long after the start. How many listings that made by now."""
+        at = START + after
+        self.intake.on_sighting(Sighting(symbol=SYMBOL, source=source, seen_at=at, received_ns=0, **changes))
+        return len(self.taken)
+
+    def ended(self, *, bought: bool) -> None:
+        """The entry of the last one has ended."""
+        self.intake.ended(self._signal, bought=bought)
+
+
+@pytest.mark.parametrize("bought", [True, False])
+def test_a_source_that_was_away_for_hours_makes_no_listing_of_an_old_one(bought: bool) -> None:
+    """Websocket down, or the address banned: what was listed meanwhile is new to this source only."""
+    memory = Memory()
+    assert memory.sees(DetectionSource.TICKER_DIFF, timedelta(0)) == 1
+    memory.ended(bought=bought)
+    assert memory.sees(DetectionSource.WEBSOCKET, RELIST_GAP * 3, price=Decimal(1)) == 1
+    assert memory.sees(DetectionSource.CALENDAR, RELIST_GAP * 3, listing_time=START) == 1
+
+
+def test_a_market_that_is_announced_anew_or_seen_anew_by_the_same_source_is_a_relist() -> None:
+    announced, seen = Memory(), Memory()
+    for memory in (announced, seen):
+        assert memory.sees(DetectionSource.TICKER_DIFF, timedelta(0)) == 1
+        memory.ended(bought=True)
+    later = RELIST_GAP * 2
+    assert announced.sees(DetectionSource.CALENDAR, later, listing_time=START + later) == 2
+    assert seen.sees(DetectionSource.TICKER_DIFF, later) == 2

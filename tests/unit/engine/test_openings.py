@@ -4,8 +4,10 @@ import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
+from msgspec import structs
 from tests.unit.domain import examples
 from tests.unit.engine.fake_ledger import OrderRow
 from tests.unit.engine.fakes import START, accepted, refused
@@ -13,6 +15,7 @@ from tests.unit.engine.virtual_time import virtual_time
 from tests.unit.engine.world import World, world
 
 from signalbox.domain.configuration import BotConfiguration, ListingSniperParameters, OrderStyle
+from signalbox.domain.ids import ConfigurationId
 from signalbox.domain.listings import ListingState
 from signalbox.domain.market import ClockReading
 from signalbox.domain.money import ZERO
@@ -434,3 +437,38 @@ async def test_the_feed_is_told_what_the_configuration_pays_with() -> None:
 @pytest.mark.parametrize(("lead_ms", "ahead_ms"), [(0, 500), (300, 200), (500, 0), (9000, 0), (-1000, 1500)])
 def test_the_feed_reports_early_enough_for_every_lead(lead_ms: int, ahead_ms: int) -> None:
     assert report_ahead(ListingSniperParameters(opening_lead_ms=lead_ms)) == timedelta(milliseconds=ahead_ms)
+
+
+@virtual_time
+async def test_a_run_that_was_stopped_sends_nothing_while_the_next_one_is_at_work() -> None:
+    """Its burst goes on for seconds; a stop waits for it for one second only, and another run may begin after that."""
+    async with world() as w:
+        w.process()
+        run_id = await w.running(sniper())
+        held = asyncio.Event()
+        w.venue.answers_for[SYMBOL] = [refused(NOT_OPEN, before=held.wait)]
+        await follow(w)
+        await w.venue.arrived.wait()
+        assert await w.stopped(run_id, StopMode.ENTRIES) < timedelta(seconds=5)
+        await w.running(sniper(), 2)
+        held.set()
+        await settled(w)
+        await asyncio.sleep(5)
+        assert len(w.venue.sent) == 1
+
+
+@virtual_time
+async def test_a_run_that_was_stopped_decides_nothing_while_the_next_one_is_at_work() -> None:
+    """An entry that waits for its price outlives its run; by the next run's configuration it was never asked for."""
+    async with world() as w:
+        w.process()
+        run_id = await w.running(sniper(order_style=OrderStyle.IOC_LIMIT, freshness_s=Decimal(20)))
+        w.market.unknown.add(SYMBOL)
+        await follow(w)
+        await asyncio.sleep(1)
+        assert await w.stopped(run_id, StopMode.ENTRIES) < timedelta(seconds=5)
+        other = structs.replace(sniper(), id=ConfigurationId(UUID(int=4711)))
+        await w.running(other, 2)
+        w.market.unknown.discard(SYMBOL)
+        await asyncio.sleep(25)
+        assert w.venue.sent == []

@@ -12,14 +12,16 @@ from msgspec import Struct
 from signalbox.domain.signals import DecidedListing, DetectionSource, ListingSignal, Sighting, signal_from
 
 RELIST_GAP = timedelta(hours=1)
-"""A symbol seen again within this time is the same listing; later it is a relist."""
+"""A symbol seen again within this time is the same listing. Later it is a relist if it is announced for such a time, or
+seen again by a source that had seen it: to one that was away for hours, what was listed meanwhile looks new as well."""
 
 
 class _Known(Struct):
-    """A listing that was taken in. `live`: its entry has not ended. `called_off`: it ended because the listing did not
-    take place then. `next`: its other opening, seen meanwhile."""
+    """A listing that was taken in. `seen_by`: the sources that reported it. `live`: its entry has not ended.
+    `called_off`: it ended because the listing did not take place then. `next`: its other opening, seen meanwhile."""
 
     signal: ListingSignal
+    seen_by: set[DetectionSource]
     live: bool = True
     bought: bool = False
     called_off: bool = False
@@ -58,9 +60,10 @@ class Intake:
         if known is None:
             if test or not self._was_decided(sighting):
                 self._take(sighting)
-        elif _is_relist(known.signal, sighting):
+        elif self._is_relist(known, sighting):
             self._take(sighting)
         elif not known.called_off and not self._is_put_off(sighting, known.signal.listed_at, known.signal.detected_at):
+            known.seen_by.add(sighting.source)
             if sighting.source is not known.signal.detection_source:
                 self._on_evidence(known.signal, sighting)
         elif known.live:
@@ -82,7 +85,9 @@ class Intake:
         if sighting.source is DetectionSource.CALENDAR and sighting.listing_time is not None:
             opens_at = self._by_our_clock(sighting.listing_time)
         signal = signal_from(sighting, freshness=self._freshness, opens_at=opens_at)
-        self._known[sighting.symbol, sighting.source is DetectionSource.TEST_INJECTION] = _Known(signal)
+        self._known[sighting.symbol, sighting.source is DetectionSource.TEST_INJECTION] = _Known(
+            signal, {sighting.source}
+        )
         self._on_signal(signal, sighting)
 
     def _was_decided(self, sighting: Sighting) -> bool:
@@ -99,8 +104,11 @@ class Intake:
             return False
         return self._by_our_clock(opens_at) > detected_at
 
-
-def _is_relist(known: ListingSignal, sighting: Sighting) -> bool:
-    if sighting.source is DetectionSource.TEST_INJECTION:
-        return sighting.listing_time != known.listing_time
-    return sighting.seen_at - known.detected_at >= RELIST_GAP
+    def _is_relist(self, known: _Known, sighting: Sighting) -> bool:
+        before, opens_at = known.signal, sighting.listing_time
+        if sighting.source is DetectionSource.TEST_INJECTION:
+            return opens_at != before.listing_time
+        if sighting.seen_at - before.detected_at < RELIST_GAP:
+            return False
+        announced = opens_at is not None and self._by_our_clock(opens_at) - before.detected_at >= RELIST_GAP
+        return announced or sighting.source in known.seen_by
