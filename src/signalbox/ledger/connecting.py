@@ -11,6 +11,10 @@ from signalbox.domain.errors import LedgerUnavailable
 CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 10.0
 
+IDLE_IN_TRANSACTION_S = 5.0
+"""A process that stands still within a transaction loses its connection after this: it may hold rows that the kill
+switch, or a new owner of an account, has to change. Less than they wait."""
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 UrlSource = Callable[[], Awaitable[str]]
 """Gives the database's URL each time a connection is opened; may start a private server first."""
@@ -22,6 +26,7 @@ CONNECTION_ERRORS = (
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,  # terminated, shut down, starting up
     asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 """After one of these nobody knows whether the statement was committed."""
 
@@ -61,6 +66,7 @@ def server_settings(purpose: str) -> dict[str, str]:
         "synchronous_commit": "on",
         "plan_cache_mode": "force_generic_plan",
         "jit": "off",
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S * 1000:.0f}",
     }
 
 

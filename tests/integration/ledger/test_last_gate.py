@@ -12,6 +12,7 @@ from tests.integration.ledger.world import ACCOUNT, FENCE, NOW, entry, exit_of, 
 
 from signalbox.domain.decisions import Intent, IntentResult
 from signalbox.domain.ids import PositionId
+from signalbox.ledger import connecting
 from signalbox.ledger.connecting import fixed_url
 from signalbox.ledger.engine_ledger import EngineLedger
 from signalbox.ledger.ownership import _TAKE
@@ -205,3 +206,20 @@ def _blocked(intent: Intent, *, limit: str) -> Intent:
         blocked=intent.order,
         blocked_limit=limit,
     )
+
+
+@pytest.mark.parametrize("purpose", ["intents", "engine"])
+async def test_g2_an_engine_that_is_frozen_within_a_transaction_does_not_hold_the_switch(
+    world_url: str, sql: Connection, monkeypatch: pytest.MonkeyPatch, purpose: str
+) -> None:
+    """A rehearsal has the gate's row locked between two round trips, a record the row of the switch itself."""
+    monkeypatch.setattr(connecting, "IDLE_IN_TRANSACTION_S", 0.2)
+    frozen = await connecting.connect(fixed_url(world_url), purpose)
+    try:
+        await frozen.execute("BEGIN")
+        await frozen.execute("SELECT FROM account_ownership FOR SHARE")
+        await frozen.execute("UPDATE system_status SET last_order_time = now()")
+        await asyncio.wait_for(throw(world_url, "block"), 5)
+        assert await sql.fetchval(_SWITCHES) == ["block"]
+    finally:
+        frozen.terminate()

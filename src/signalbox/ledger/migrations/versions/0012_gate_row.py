@@ -8,6 +8,8 @@ branch_labels = None
 depends_on = None
 
 UP = (
+    # A switch that is thrown between the copy and the triggers would never be copied.
+    "LOCK TABLE system_status IN SHARE ROW EXCLUSIVE MODE",
     "ALTER TABLE account_ownership ADD COLUMN kill_switch TEXT DEFAULT 'off' NOT NULL",
     """
     ALTER TABLE account_ownership ADD CONSTRAINT ck_account_ownership_kill_switch
