@@ -148,6 +148,7 @@ class EventJournal:
                 break
         if len(self._alerts) >= _ALERTS:
             self._dropped += 1
+            self._over.discard(entry.key)  # an end that is lost may be told again
             self._log.error("too many alerts wait for the ledger; one was dropped", alert=entry.alert.kind)
             return
         self._alerts.append(entry)

@@ -162,6 +162,26 @@ async def test_ending_what_is_over_costs_the_ledger_nothing() -> None:
 
 
 @virtual_time
+async def test_an_end_that_found_no_room_may_be_told_again() -> None:
+    ledger = FakeLedger()
+    journal = EventJournal(ledger, ManualClock(), actor="engine")
+    ledger.away = True
+    journal.alert("venue_outage", "venue", "away")
+    for number in range(events._ALERTS):
+        journal.alert("order_blocked", f"main: {number}", "blocked")
+    journal.resolve("venue_outage", "venue", "it answers")
+    ledger.away = False
+    writing = asyncio.create_task(journal.run())
+    await journal.drain(timeout_s=60)
+    assert ("venue_outage", "venue") in ledger.db.alerts
+    journal.resolve("venue_outage", "venue", "it answers")
+    await journal.drain(timeout_s=60)
+    assert ("venue_outage", "venue") not in ledger.db.alerts
+    writing.cancel()
+    await asyncio.wait([writing])
+
+
+@virtual_time
 async def test_too_many_alerts_are_bounded_and_nothing_that_is_told_ever_raises() -> None:
     ledger = FakeLedger()
     journal = EventJournal(ledger, ManualClock(), actor="engine")
