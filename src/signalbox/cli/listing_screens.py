@@ -102,7 +102,9 @@ def _we(row: RecordRow) -> Text:
         ListingOutcome.PENDING: ("pending", FAINT),
     }
     word = Text(*words[row.outcome])
-    return word if row.latency_ms is None else Text.assemble(word, " ", latency(row.latency_ms))
+    if row.latency_ms is None:
+        return word
+    return Text.assemble(word, " " if row.due_at is None else " due +", latency(row.latency_ms))
 
 
 def _lag(row: RecordRow, source: DetectionSource) -> Decimal | None:
@@ -120,10 +122,13 @@ def _sources(board: RaceBoard) -> Group:
     ]
     rows = [_source_cells(result, count) for result in board.sources]
     made = table(f"Over {count} listing{'s' if count > 1 else ''}", columns, rows, empty="")
-    if board.median_order_ms is None:
+    medians = ((board.median_order_ms, "detection"), (board.median_due_ms, "they were due"))
+    told = [
+        Text.assemble(latency(median_ms), f" after {since}") for median_ms, since in medians if median_ms is not None
+    ]
+    if not told:
         return Group(made)
-    line = Text.assemble("Our orders: on the wire ", latency(board.median_order_ms), " after detection, in the median.")
-    return Group(made, line)
+    return Group(made, Text.assemble("Our orders, in the median: on the wire ", Text(", ").join(told), "."))
 
 
 def _source_cells(result: SourceResult, count: int) -> list[object]:

@@ -8,7 +8,7 @@ from rich.text import Text
 from signalbox.cli.output import FAINT, cell, latency, local_time
 from signalbox.cli.tables import Column, decimals, prose, table, times
 from signalbox.control.spend_words import spend_text
-from signalbox.control.trades import DUE, Stage, TradeDetail
+from signalbox.control.trades import Stage, TradeDetail, latency_since
 from signalbox.domain.orders import Side
 from signalbox.domain.risk.checks import RiskCheck
 from signalbox.ledger.queries.trades import DecisionRow, FillRow, TradeRow
@@ -21,8 +21,9 @@ def trade_screen(detail: TradeDetail) -> Group:
         parts += [_why(detail), checks_table(detail.checks)]
     parts.append(stages_table(detail.stages))
     if detail.trade.latency_ms is not None:
-        since = "Due" if any(stage.name == DUE for stage in detail.stages) else "Detection"
-        parts.append(Text.assemble(f"{since} to sending: ", latency(detail.trade.latency_ms), "\n"))
+        parts.append(
+            Text.assemble(f"{latency_since(detail.stages)} to sending: ", latency(detail.trade.latency_ms), "\n")
+        )
     if len(detail.attempts) > 1:
         parts.append(_attempts(detail))
     if detail.fills:

@@ -26,18 +26,24 @@ class SourceResult(Struct, frozen=True, kw_only=True):
 
 class RaceBoard(Struct, frozen=True, kw_only=True):
     """The race of the sources: listing by listing, newest first, and summed up over these listings. `median_order_ms`:
-    from detection to the order on the wire."""
+    from detection to the order on the wire; `median_due_ms`: from the instant at which a scheduled one was due."""
 
     listings: list[RecordRow]
     sources: list[SourceResult]
     median_order_ms: Decimal | None
+    median_due_ms: Decimal | None = None
 
 
 async def race(control: Control, wanted: RecordFilter) -> RaceBoard:
     """Who saw which listing first, and what we made of it. Injected test listings are left out unless they are asked
     for; then nothing else is shown. Raises NotFoundError for an account that there is not."""
     rows = await _records(control, structs.replace(wanted, seen=True))
-    return RaceBoard(listings=rows, sources=source_results(rows), median_order_ms=_median_order(rows))
+    return RaceBoard(
+        listings=rows,
+        sources=source_results(rows),
+        median_order_ms=median_latency(rows, scheduled=False),
+        median_due_ms=median_latency(rows, scheduled=True),
+    )
 
 
 def source_results(rows: Sequence[RecordRow]) -> list[SourceResult]:
@@ -54,8 +60,9 @@ def source_results(rows: Sequence[RecordRow]) -> list[SourceResult]:
     return sorted(found, key=lambda result: (-result.won, result.median_lag_ms, result.source))
 
 
-def _median_order(rows: Sequence[RecordRow]) -> Decimal | None:
-    latencies = [row.latency_ms for row in rows if row.latency_ms is not None]
+def median_latency(rows: Sequence[RecordRow], *, scheduled: bool) -> Decimal | None:
+    """From detection, or of scheduled orders from when they were due, to the wire. Pure."""
+    latencies = [row.latency_ms for row in rows if row.latency_ms is not None and (row.due_at is not None) is scheduled]
     return median(latencies) if latencies else None
 
 

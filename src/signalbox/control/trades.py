@@ -1,5 +1,6 @@
 """Trades, and why each of them happened or did not."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -108,15 +109,23 @@ def sorted_checks(checks: list[RiskCheck]) -> list[RiskCheck]:
 
 
 DUE = "due at the exchange"
+RECEIVED = "received"
 _STAGES = (
     ("exchange_event_at", "exchange event"),
-    ("received_at", "received"),
+    ("received_at", RECEIVED),
     ("decided_at", "decided"),
     ("durable_at", "durable in the ledger"),
     ("due_at", DUE),
     ("sent_at", "sent"),
     ("acknowledged_at", "acknowledged"),
 )
+
+
+def latency_since(stages: Sequence[Stage]) -> str:
+    """What the latency of an order counts from: the instant at which it was due, else its detection, else (an exit) its
+    decision."""
+    known = {stage.name for stage in stages}
+    return "Due" if DUE in known else "Detection" if RECEIVED in known else "Decision"
 
 
 def stage_times(row: StageRow) -> list[Stage]:

@@ -15,6 +15,7 @@ from signalbox.control.listing_boards import (
     MissedBoard,
     MissSum,
     RaceBoard,
+    median_latency,
     missed_listing,
     source_results,
 )
@@ -107,6 +108,24 @@ def test_the_race_shows_who_was_first_and_how_far_the_others_were_behind(width: 
     assert "paper 1.0 ms" in text
     assert "67 %" in text
     assert ("max_trades_per_hour" in text) is (width == 120)
+
+
+def test_a_scheduled_order_is_measured_from_the_instant_at_which_it_was_due(width: int) -> None:
+    seen, bought = (DetectionSource.CALENDAR, "0"), {"outcome": ListingOutcome.TRADED, "mode": Mode.LIVE}
+    rows = [
+        record("AUSDT", seen, latency_ms=Decimal("0.2"), due_at=NOON, **bought),
+        record("BUSDT", seen, latency_ms=Decimal("2.1"), **bought),
+    ]
+    board = RaceBoard(
+        listings=rows,
+        sources=source_results(rows),
+        median_order_ms=median_latency(rows, scheduled=False),
+        median_due_ms=median_latency(rows, scheduled=True),
+    )
+    text = drawn(race_screen(board, tests=False), width)
+    assert "bought due +0.2 ms" in text
+    assert "bought 2.1 ms" in text
+    assert "on the wire 2.1 ms after detection, 0.2 ms after they were due." in text
 
 
 def test_what_was_missed_shows_cost_worth_and_reason_on_any_terminal(width: int) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from signalbox.control.trades import sorted_checks, stage_times
+from signalbox.control.trades import latency_since, sorted_checks, stage_times
 from signalbox.domain.risk.checks import CheckKind, CheckVerdict, RiskCheck
 from signalbox.ledger.queries.trades import StageRow
 
@@ -31,6 +31,13 @@ def test_each_stage_tells_its_own_time_and_the_time_since_the_start() -> None:
 def test_the_venues_clock_may_be_ahead_of_ours() -> None:
     stages = stage_times(row(exchange_event_at=at(2_000), received_at=at(0)))
     assert stages[1].took_ms == Decimal(-2)
+
+
+def test_latency_counts_from_the_due_instant_else_from_detection_else_from_the_decision() -> None:
+    scheduled = row(received_at=at(0), decided_at=at(100), due_at=at(500), sent_at=at(501))
+    assert latency_since(stage_times(scheduled)) == "Due"
+    assert latency_since(stage_times(row(received_at=at(0), decided_at=at(100), sent_at=at(101)))) == "Detection"
+    assert latency_since(stage_times(row(decided_at=at(100), sent_at=at(101)))) == "Decision"
 
 
 def test_an_order_that_never_left_has_no_stages() -> None:
