@@ -27,8 +27,9 @@ class SightingRow(Struct, frozen=True, kw_only=True):
 
 class RecordRow(Struct, frozen=True, kw_only=True):
     """One listing of one account. Sightings: the first one first. `latency_ms`, `due_at`, `mode` and `order_id` are
-    those of the first order that was sent; one that was due at an instant has its latency from there. The book is the first one that could be read: `book_quantity` in base is what
-    `quote_amount` would have bought there for `book_spent`; the bids are the best ones minutes later."""
+    those of the first order that was sent; one that was due at an instant has its latency from there. The book is the
+    first one that could be read: `book_quantity` in base is what `quote_amount` would have bought there for
+    `book_spent`; the bids are the best ones minutes later."""
 
     listing_id: SignalId
     account_id: AccountId
@@ -93,8 +94,8 @@ _SELECT = """
     SELECT r.listing_id, r.account_id, a.label AS account, r.symbol, r.listed_at, r.is_test, r.first_seen_at,
         r.first_seen_by, r.opens_at, r.tradable_at, r.tradable_by, r.api_tradable, r.outcome, r.reason_code,
         r.reason_limit, r.reason, d.id AS decision_id, d.decision AS verdict, o.id AS order_id, o.mode, o.latency_ms,
-        o.due_at, r.quote_amount, r.book_read_at, r.best_ask, r.book_quantity, r.book_spent, r.bid_after_1m, r.bid_after_5m,
-        r.bid_after_15m, coalesce(s.sightings, '[]'::jsonb) AS sightings
+        o.due_at, r.quote_amount, r.book_read_at, r.best_ask, r.book_quantity, r.book_spent, r.bid_after_1m,
+        r.bid_after_5m, r.bid_after_15m, coalesce(s.sightings, '[]'::jsonb) AS sightings
     FROM ({page}) AS r JOIN accounts AS a ON a.id = r.account_id
     LEFT JOIN LATERAL (
         SELECT id, decision FROM strategy_decisions
