@@ -65,8 +65,9 @@ NO_PERMISSION: Final = frozenset({"700007"})
 
 _NOT_SENT_PAUSE_S: Final = 0.1
 _PINGS: Final = 5
+_MS: Final = 1_000_000
 _GOOD_FOR_NS: Final = 50_000_000
-"""How long a request that was signed ahead may wait: a small part of every recvWindow."""
+"""How long a request that was signed ahead may wait; never more than a quarter of its recvWindow."""
 
 _PING_TIMEOUT_S: Final = 1.0
 
@@ -156,7 +157,7 @@ class MexcOrders:
         if order.mode is not Mode.LIVE:
             raise InvariantError(f"order {order.id} is in {order.mode} mode and must not be sent to MEXC")
         signed = self._ahead.pop(order.id, None)
-        if signed is None or self._clock.monotonic_ns() - signed.signed_ns > _GOOD_FOR_NS:
+        if signed is None or self._age_ns(signed) > min(_GOOD_FOR_NS, order.recv_window_ms * _MS // 4):
             signed = self._sign(order)
         outcome = await self._send(order, signed, stages)
         query = None if signed is None else signed.query
@@ -172,6 +173,9 @@ class MexcOrders:
         request = self._orders.request("POST", _ORDER_PATH, self._signer.signed(query))
         return _Signed(self._clock.monotonic_ns(), query, request)
 
+    def _age_ns(self, signed: _Signed) -> int:
+        return self._clock.monotonic_ns() - signed.signed_ns
+
     async def _send(self, order: Order, signed: _Signed | None, stages: StageTimes) -> SubmitOutcome:
         if signed is None:
             kind = f"{order.order_type} with time in force {order.time_in_force or 'none'} and the size given"
@@ -185,14 +189,19 @@ class MexcOrders:
             return _not_sent(lane.why(), wait_s)
         lane.spend(1)
 
+        def admit() -> None:
+            lane.admit()
+            if self._age_ns(signed) > order.recv_window_ms * _MS // 2:  # so long ago was it allowed to go, too
+                raise VenueThrottled("it waited for a connection until its signature was about to expire")
+
         def on_sent(sent_ns: int) -> None:
             stages.sent_at = self._clock.at(sent_ns)
 
         try:
             response = await self._orders.pool.request(
-                signed.request, timeout_s=self._timeout_s, on_sent=on_sent, admit=lane.admit
+                signed.request, timeout_s=self._timeout_s, on_sent=on_sent, admit=admit
             )
-        except VenueThrottled as error:  # the venue asked for silence while a connection was being opened
+        except VenueThrottled as error:  # while a connection was waited for
             return _not_sent(str(error), error.retry_after_s or _NOT_SENT_PAUSE_S)
         except RequestNotSent as error:
             lane.failed(error)

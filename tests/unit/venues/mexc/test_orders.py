@@ -29,7 +29,7 @@ from signalbox.domain.orders import (
 )
 from signalbox.domain.ports import Clock
 from signalbox.engine.clock import SystemClock
-from signalbox.venues.mexc.client import open_orders
+from signalbox.venues.mexc.client import _ORDER_POOL, open_orders
 from signalbox.venues.mexc.endpoints import MexcEndpoints
 from signalbox.venues.mexc.limits import LEFT_FREE
 from signalbox.venues.mexc.orders import MexcOrders
@@ -344,6 +344,33 @@ async def test_a_ban_that_names_no_time_silences_orders_for_two_minutes(start: S
     assert (first.code, first.retry_after_s) == ("HTTP_418", 120)
     assert second.retry_after_s == pytest.approx(120, abs=5)
     assert len(venue.orders) == 1
+
+
+async def test_an_order_that_waited_long_for_a_connection_stays_here(start: Start) -> None:
+    """The gate said yes, and its signature was made, before that: both are old by now."""
+    clock = _LateClock()
+    all_busy, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(peer: Peer) -> None:
+        if len(venue.orders) == _ORDER_POOL.most:
+            all_busy.set()
+        await go_on.wait()
+        await peer.send(ACK)
+        await peer.until_client_closes()
+
+    orders, venue = await start(*[hold] * _ORDER_POOL.most, clock=clock)
+    busy = [asyncio.create_task(orders.submit(example_order(), StageTimes())) for _ in range(_ORDER_POOL.most)]
+    await asyncio.wait_for(all_busy.wait(), 5)
+    stages = StageTimes()
+    waiting = asyncio.create_task(orders.submit(example_order(purpose=Purpose.EXIT), stages))
+    await asyncio.sleep(0)  # signed, and in line for a connection
+    clock.later_ns = 600_000_000
+    go_on.set()
+    assert all(isinstance(outcome, Accepted) for outcome in await asyncio.gather(*busy))
+    outcome = await waiting
+    assert isinstance(outcome, Rejected)
+    assert (outcome.code, outcome.kind, outcome.sent) == ("NOT_SENT", RefusalKind.THROTTLED, False)
+    assert (stages.sent_at, len(venue.orders)) == (None, _ORDER_POOL.most)
 
 
 async def test_two_orders_at_once_use_two_connections(start: Start) -> None:
