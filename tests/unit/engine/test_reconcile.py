@@ -19,6 +19,7 @@ from tests.unit.engine.world import Process, World, world
 from signalbox.domain.configuration import OrderStyle
 from signalbox.domain.errors import CredentialsRefused, VenueThrottled, VenueUnavailable
 from signalbox.domain.ids import OrderId
+from signalbox.domain.instruments import Instrument
 from signalbox.domain.orders import Fill, Mode, Order, OrderStatus, Purpose, RefusalKind, Side
 from signalbox.domain.positions import ExitPlan
 from signalbox.domain.reconciliation import DifferenceKind
@@ -613,6 +614,27 @@ async def test_a_late_fill_whose_executions_cannot_be_read_holds_up_no_other() -
         w.venue.fills = read  # type: ignore[method-assign]  # and can be read again
         await w.until(lambda: entry(w).revision == 2, within=4 * A_ROUND)
         books_equal(w)
+
+
+@virtual_time
+async def test_all_that_was_ever_traded_costs_one_question_after_a_start() -> None:
+    async with live_world() as w:
+        long_ago = w.clock.now() - timedelta(days=30)
+        for number in range(100, 130):
+            order = structs.replace(examples.order(number), symbol=f"S{number}USDT", mode=Mode.LIVE)
+            sold = w.venue._fill(order, f"t{number}", Decimal(1), Decimal(1), long_ago)
+            w.db.orders[order.id] = OrderRow(order=order, status=FILLED, completed_at=long_ago, fills=(sold,))
+        single, asked_for = w.market.instrument, []
+
+        async def instrument(symbol: str, *, poll: bool = False) -> Instrument | None:
+            asked_for.append(symbol)
+            return await single(symbol, poll=poll)
+
+        w.market.instrument = instrument  # type: ignore[method-assign]  # to count
+        w.process()
+        await w.running(CONFIGURATION)
+        assert asked_for == []
+        assert "S100" in {asset for _, asset in w.db.books.wallets}
 
 
 @virtual_time

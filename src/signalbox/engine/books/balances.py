@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 from signalbox.domain.configuration import Account
@@ -59,6 +60,7 @@ class Wallet:
         return [], []
 
     async def _compare(self, flows: Flows, balances: Sequence[Balance]) -> tuple[list[WalletLine], list[Difference]]:
+        await self._learn_pairs({flow.symbol for flow in flows.markets} | flows.held.keys() | flows.busy)
         before = {line.balance.asset: line for line in await self._ledger.wallet(self._account.id)}
         now = {balance.asset: balance for balance in balances}
         traded, booked = await self._traded(flows), await self._booked(flows)
@@ -133,18 +135,35 @@ class Wallet:
             held[base] = total((held[base], quantity))
         return dict(held)
 
+    async def _learn_pairs(self, symbols: AbstractSet[str]) -> None:
+        """After a start nothing is known of all that was ever traded: one list tells as much as a question for each,
+        and leaves the request limit to orders. What is not on it the venue does not know any more."""
+        strange = symbols - self._assets.keys() - self._desk.instruments.keys()
+        if len(strange) < 2:
+            return
+        try:
+            listed = await asked(self._market.instruments(), what="the market list")
+        except VenueRefused as error:
+            raise VenueUnavailable(str(error)) from error
+        known = {one.symbol: (one.base, one.quote) for one in listed if one.symbol in strange}
+        self._assets |= {symbol: known.get(symbol) or _by_letters(symbol) for symbol in strange}
+
     async def _pair(self, symbol: str) -> tuple[str, str]:
         """Base and quote of a symbol: by the venue's rules, or by its letters when the venue has dropped it."""
         if symbol not in self._assets:
             known = self._desk.instruments.get(symbol)
             if known is None:
                 try:
-                    known = await asked(self._market.instrument(symbol), what=f"the rules of {symbol}")
+                    known = await asked(self._market.instrument(symbol, poll=True), what=f"the rules of {symbol}")
                 except VenueRefused as error:
                     raise VenueUnavailable(str(error)) from error
-            quote = known.quote if known else next((q for q in _QUOTES if symbol.endswith(q)), "USDT")
-            self._assets[symbol] = (known.base if known else symbol.removesuffix(quote), quote)
+            self._assets[symbol] = (known.base, known.quote) if known else _by_letters(symbol)
         return self._assets[symbol]
+
+
+def _by_letters(symbol: str) -> tuple[str, str]:
+    quote = next((quote for quote in _QUOTES if symbol.endswith(quote)), "USDT")
+    return symbol.removesuffix(quote), quote
 
 
 def _movement(before: WalletLine | None, now: WalletLine) -> Decimal:
