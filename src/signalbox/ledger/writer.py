@@ -94,7 +94,7 @@ class IntentCommitter:
             await transaction.rollback()
         except BaseException as error:  # also when cancelled: a transaction left open would swallow later commits
             self._hot.lost(connection, error)
-            if isinstance(error, (*CONNECTION_ERRORS, asyncpg.PostgresError)):
+            if isinstance(error, (*CONNECTION_ERRORS, asyncpg.PostgresError, InvariantError)):
                 raise unavailable(error) from error
             raise
         finally:

@@ -234,6 +234,24 @@ async def test_a_rehearsal_that_is_given_up_leaves_no_open_transaction(world_url
         await hot.close()
 
 
+async def test_a_rehearsal_that_the_server_refuses_breaks_nothing(world_url: str, sql: Connection) -> None:
+    """Only an order's own intent may stop its account."""
+    back = asyncio.Event()
+    hot = HotConnection(fixed_url(world_url), on_change=lambda is_open: back.set() if is_open else back.clear())
+    await hot.open()
+    writer = IntentCommitter(hot)
+    try:
+        await sql.execute("ALTER TABLE intent_journal ADD CONSTRAINT nothing_fits CHECK (false)")
+        with pytest.raises(LedgerUnavailable, match="nothing_fits"):
+            await writer.rehearse(entry("ALPHAUSDT"))
+        await sql.execute("ALTER TABLE intent_journal DROP CONSTRAINT nothing_fits")
+        await asyncio.wait_for(back.wait(), 10)
+        assert await writer.commit(entry("BETAUSDT")) is IntentResult.INSERTED
+    finally:
+        await writer.close()
+        await hot.close()
+
+
 async def test_commits_are_refused_at_once_while_the_ledger_is_away(world_url: str) -> None:
     urls = [world_url]
 
