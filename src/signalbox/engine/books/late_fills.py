@@ -210,10 +210,10 @@ class LateFills:
         if other is not None and after.closed_at is None:
             after = structs.replace(after, closed_at=before.closed_at or max(self._clock.now(), before.opened_at))
             self._journal.alert(
-                "position_mismatch",
-                str(after.id),
-                f"{order.symbol}: {after.quantity} came late to a closed position while another one is open;"
-                " no exit watches it, sell it by hand",
+                "late_fill",
+                f"{order.client_order_id} unwatched",
+                f"{order.symbol}: {plain(after.quantity)} came late to a closed position while another one is open;"
+                " no exit watches it: sell it by hand, then acknowledge this",
                 severity="critical",
             )
         return before, after
