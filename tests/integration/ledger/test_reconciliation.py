@@ -1,5 +1,6 @@
 """Revisions of closed orders, external orders, the wallet, and the records of comparisons."""
 
+import importlib
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -29,6 +30,8 @@ from signalbox.ledger.chain import TRADE_LOGS, verify
 from signalbox.ledger.engine_ledger import EngineLedger
 
 LATER = NOW + timedelta(minutes=5)
+
+reconciliation_step = importlib.import_module("signalbox.ledger.migrations.versions.0009_reconciliation")
 
 
 async def committed(ledger: EngineLedger, symbol: str = "ALPHAUSDT") -> tuple[Intent, Order]:
@@ -184,6 +187,11 @@ async def test_a_fill_that_stood_for_others_stays_and_does_not_count_any_more(
             await sql.execute(f"UPDATE fills SET {change} WHERE exchange_trade_id = 'C02__1:rest'")  # noqa: S608 - ours
     with pytest.raises(asyncpg.RestrictViolationError):
         await sql.execute("UPDATE fills SET replaced_at = now() WHERE exchange_trade_id = 't1'")
+    await sql.execute("BEGIN")
+    for statement in reconciliation_step.DOWN:  # without the column nothing tells that it does not count
+        await sql.execute(statement)
+    assert await sql.fetchval("SELECT sum(quantity) FROM fills") == Decimal(16)
+    await sql.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize(

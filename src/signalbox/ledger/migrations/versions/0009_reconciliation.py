@@ -199,6 +199,8 @@ DOWN = (
     "DROP TABLE external_orders",
     "DROP TRIGGER only_replaced ON fills",
     "DROP TRIGGER append_only ON fills",
+    # They do not count any more, and nothing would say so; the trade log keeps them.
+    "DELETE FROM fills WHERE replaced_at IS NOT NULL",
     """
     CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON fills
         FOR EACH ROW EXECUTE FUNCTION refuse_change()
