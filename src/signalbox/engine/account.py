@@ -51,7 +51,8 @@ class AccountClosed(SignalboxError):
 class TradingAccount:
     """Owns one account while it lives: recovery and exits first, then whatever run is started on it.
 
-    `owned`: this engine holds the account. `ready`: its books agree with the venue's, so runs may start.
+    `owned`: this engine holds the account. `ready`: its books were compared with the venue's, so runs may start; a
+    difference that only people can settle is an alert and does not hold them up.
     """
 
     def __init__(self, account: Account, parts: EngineParts) -> None:

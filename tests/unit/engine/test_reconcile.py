@@ -398,6 +398,22 @@ async def test_entries_wait_for_the_first_comparison() -> None:
 
 
 @virtual_time
+async def test_entries_wait_until_an_order_that_was_given_up_is_not_open_any_more() -> None:
+    async with live_world() as w:
+        w.venue.answers = [unknown(taken=True, seen_after=timedelta(seconds=20), open_for=timedelta(seconds=40)), OVER]
+        process = await bought(w, status=REJECTED)
+        await process.kill()
+        await asyncio.sleep(16)
+        w.process("two")
+        run_id = w.ask_for_run(CONFIGURATION, number=2)
+        await w.until(lambda: DifferenceKind.STILL_OPEN in kinds(w))
+        assert w.status(run_id) is RunStatus.STARTING
+        await w.until(lambda: w.status(run_id) is RunStatus.RUNNING)
+        assert entry(w).status is FILLED
+        books_equal(w)
+
+
+@virtual_time
 async def test_refused_credentials_end_the_wait_so_that_the_start_can_name_them() -> None:
     async with live_world() as w:
         refusal = CredentialsRefused("the key is unknown", code="700002")

@@ -75,8 +75,8 @@ class Look(Struct, frozen=True, kw_only=True):
 class Reconciler:
     """Compares one account's live books with its venue's.
 
-    `compared`: the first comparison is done. `on_hanging` is handed orders that nobody follows; `is_carried` knows the
-    client order ids of orders on their way.
+    `compared`: the first comparison is done, and no order that we had given up was open at the venue any more.
+    `on_hanging` is handed orders that nobody follows; `is_carried` knows the client order ids of orders on their way.
     """
 
     def __init__(
@@ -139,6 +139,8 @@ class Reconciler:
                 async with self._turn:
                     if not self.compared:
                         await self._look(Look(at_start=True))
+                if not self.compared:
+                    await asyncio.sleep(next(delays))
             except CredentialsRefused as error:
                 self._failed(str(error))
                 return
@@ -391,7 +393,7 @@ class Reconciler:
         self._failures = 0
         if not whole:
             return
-        self.compared = True
+        self.compared = self.compared or not any(d.kind is DifferenceKind.STILL_OPEN for d in found)
         left = [d for d in found if not d.settled and d.kind is not DifferenceKind.POSITION_MISMATCH]
         label = self._account.label
         if left:
