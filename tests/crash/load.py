@@ -13,40 +13,53 @@ from signalbox.domain.runs import StopMode
 
 _ORDER, _TRADES = "/api/v3/order", "/api/v3/myTrades"
 _TURN_S = (0.05, 0.4)
-_STOPS_PERCENT = 4
+_STOPS_PERCENT = 2
+SMALLEST = "0.01"
+"""What is left of a position after partial sales must be sellable, or it could never be closed."""
+
 LATE_MS = 3_000
 """How late look-ups may show an order: within the time for which "not found" proves nothing."""
 
 
-def draw_fault(rng: random.Random) -> dict[str, Any]:
-    """One fault that strikes an order's way once or a few times."""
-    kind, target, method = rng.choice(
-        (
-            ("latency", _ORDER, "POST"),
-            ("latency", _ORDER, "GET"),
-            ("latency", _TRADES, "GET"),
-            ("answer_late", _ORDER, "POST"),
-            ("answer_late", _TRADES, "GET"),
-            ("answer_lost_after_accept", _ORDER, "POST"),
-            ("answer_lost_after_accept", _ORDER, "GET"),
-            ("error_after_accept", _ORDER, "POST"),
-            ("error_before_accept", _ORDER, "POST"),
-            ("error_before_accept", _TRADES, "GET"),
-            ("refuse_connection", _ORDER, "POST"),
-            ("malformed_answer", _ORDER, "POST"),
-            ("truncated_answer", _ORDER, "GET"),
-            ("rate_limited", _ORDER, "POST"),
-            ("partial_fill", "", None),
-            ("fill_late", "", None),
-            ("query_blind", "", None),
-            ("disconnect", "", None),
-        )
-    )
+_HONEST: tuple[tuple[str, str, str | None], ...] = (
+    ("latency", _ORDER, "POST"),
+    ("latency", _ORDER, "GET"),
+    ("latency", _TRADES, "GET"),
+    ("answer_late", _ORDER, "POST"),
+    ("answer_late", _TRADES, "GET"),
+    ("answer_lost_after_accept", _ORDER, "POST"),
+    ("answer_lost_after_accept", _ORDER, "GET"),
+    ("error_after_accept", _ORDER, "POST"),
+    ("error_before_accept", _ORDER, "POST"),
+    ("error_before_accept", _TRADES, "GET"),
+    ("refuse_connection", _ORDER, "POST"),
+    ("malformed_answer", _ORDER, "POST"),
+    ("truncated_answer", _ORDER, "GET"),
+    ("rate_limited", _ORDER, "POST"),
+    ("partial_fill", "", None),
+    ("fill_late", "", None),
+    ("query_blind", "", None),
+    ("push_missing", "spot@private.", None),
+    ("push_duplicated", "spot@private.", None),
+    ("disconnect", "", None),
+)
+_LYING = (("late_execution", "", None),) * 4
+_WAITING = frozenset({"latency", "answer_late", "fill_late", "late_execution"})
+
+
+def draw_fault(rng: random.Random, *, lies: bool) -> dict[str, Any]:
+    """One fault that strikes an order's way once or a few times.
+
+    `lies`: the exchange may also call an order cancelled, or not know it, and execute it after all.
+    """
+    kind, target, method = rng.choice((*_HONEST, *_LYING) if lies else _HONEST)
     fault: dict[str, Any] = {"kind": kind, "target": target, "times": rng.randint(1, 2)}
     if method is not None:
         fault["method"] = method
-    if kind in ("latency", "answer_late", "fill_late"):
+    if kind in _WAITING:
         fault["latency_ms"] = rng.randint(20, 600)
+    if kind == "late_execution":
+        fault["reported"] = rng.choice(("cancelled", "unknown"))
     if kind == "partial_fill":
         fault["percent_filled"] = rng.choice((0, 30, 80))
     return fault
@@ -55,10 +68,11 @@ def draw_fault(rng: random.Random) -> dict[str, Any]:
 class Load:
     """Acts every few hundred milliseconds; what it does is drawn from one seed."""
 
-    def __init__(self, world: World, operator: Operator, rng: random.Random) -> None:
+    def __init__(self, world: World, operator: Operator, rng: random.Random, *, lies: bool) -> None:
         self._world = world
         self._operator = operator
         self._rng = rng
+        self._lies = lies
         self._listed = 0
         self._trading: list[str] = []
 
@@ -74,7 +88,7 @@ class Load:
         if dice < 0.55 or not self._trading:
             await self._list(self._rng.choice((1, 1, 2, 3)))
         elif dice < 0.75:
-            await self._world.control("faults", clear=True, faults=[draw_fault(self._rng)])
+            await self._world.control("faults", clear=True, faults=[draw_fault(self._rng, lies=self._lies)])
         elif dice < 0.9:
             symbol = self._rng.choice(self._trading[-5:])
             await self._world.control("prices", symbol=symbol, price=self._rng.choice(("0.42", "0.5", "0.6", "0.75")))
@@ -86,9 +100,9 @@ class Load:
             self._listed += 1
             symbol = f"K{self._listed}USDT"
             if self._rng.random() < 0.2:
-                await self._world.list_later(symbol, self._rng.randint(200, 2_000))
+                await self._world.list_later(symbol, self._rng.randint(200, 2_000), min_notional=SMALLEST)
             else:
-                await self._world.list_now(symbol, path="flat")
+                await self._world.list_now(symbol, path="flat", min_notional=SMALLEST)
                 self._trading.append(symbol)
 
     async def _keep_running(self) -> None:
@@ -98,10 +112,10 @@ class Load:
 
 
 @asynccontextmanager
-async def under_load(world: World, operator: Operator, rng: random.Random) -> AsyncIterator[None]:
+async def under_load(world: World, operator: Operator, rng: random.Random, *, lies: bool) -> AsyncIterator[None]:
     """Load while the block runs; what breaks it breaks the block."""
     async with asyncio.TaskGroup() as tasks:
-        load = tasks.create_task(Load(world, operator, rng).run())
+        load = tasks.create_task(Load(world, operator, rng, lies=lies).run())
         try:
             yield
         finally:
