@@ -306,7 +306,14 @@ def _require_patterns(patterns: tuple[str, ...], *, field: str) -> None:
 
 def symbol_matches(symbol: str, patterns: tuple[str, ...]) -> str | None:
     """The first pattern that the symbol matches (`*` any run, `?` one character, all else itself), or None."""
-    return next((pattern for pattern in patterns if fnmatchcase(symbol, pattern.replace("[", "[[]"))), None)
+    for pattern in patterns:
+        if pattern.startswith("*") and not ("*" in pattern[1:] or "?" in pattern):  # the usual one, *USDT
+            matches = symbol.endswith(pattern[1:])
+        else:
+            matches = fnmatchcase(symbol, pattern.replace("[", "[[]"))
+        if matches:
+            return pattern
+    return None
 
 
 class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

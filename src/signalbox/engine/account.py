@@ -144,8 +144,10 @@ class TradingAccount:
         if not self._serving:
             return
         settings = await self._parts.ledger.settings(self.account.id)
-        if settings.version >= self.desk.settings.version:  # two reloads may cross
+        known = self.desk.settings
+        if settings.version >= known.version and settings != known:  # two reloads may cross
             self.desk.settings = settings
+        self.desk.think_ahead()
 
     def validate(self) -> None:
         """Have the account's credentials read anew and proven; without effect while it is not served."""

@@ -29,6 +29,7 @@ from signalbox.domain.positions import ExitPlan, Position
 from signalbox.domain.reconciliation import ReservationEnd, ReservationState
 from signalbox.domain.risk.capacity import Capacity, Reservation
 from signalbox.domain.risk.checks import EntryInputs
+from signalbox.domain.risk.entry_rules import account_agrees
 from signalbox.domain.runs import Run
 from signalbox.domain.signals import DetectionSource, ListingSignal, Sighting, signal_from
 from signalbox.domain.strategies.exits import ExitInputs, ExitVerdict
@@ -59,6 +60,7 @@ class Desk:
         self.positions: dict[PositionId, Position] = {}
         self.exit_plans: dict[DecisionId, ExitPlan] = {}
         self._capacity = {mode: Capacity() for mode in Mode}
+        self._agreed: tuple[EntryInputs, bool] | None = None
         self._clock = clock
         self._ids = ids
 
@@ -92,6 +94,11 @@ class Desk:
             signal_from(sighting), configuration, received_ns=sighting.received_ns, price=None, run_active=True
         )
 
+    def think_ahead(self) -> None:
+        """Ask now what the next decision of the run does not have to wait for: a listing asks for the rest."""
+        if self.run is not None and self.run_active:
+            self.rehearsal(self.run.configuration)
+
     def _propose(
         self,
         signal: ListingSignal,
@@ -119,7 +126,7 @@ class Desk:
             instrument=instrument,
             reference_price=price if price is not None else signal.price,
         )
-        verdict = decide_at_once(inputs)
+        verdict = decide_at_once(inputs, account_agreed=self._account_agrees(inputs))
         decision = self._entry_decision(inputs, verdict)
         stages = StageTimes(
             exchange_event_at=signal.exchange_event_at,
@@ -146,6 +153,13 @@ class Desk:
             blocked_limit=verdict.blocked_limit,
             stages=stages,
         )
+
+    def _account_agrees(self, inputs: EntryInputs) -> bool:
+        """Asked once for as long as nothing about the account changes; `think_ahead` has mostly asked before."""
+        if self._agreed is not None and _same_account(self._agreed[0], inputs):
+            return self._agreed[1]
+        self._agreed = inputs, account_agrees(inputs)
+        return self._agreed[1]
 
     def next_attempt(self, order: Order, shape: OrderShape) -> Order:
         """A further attempt of the same decision, under ids of its own."""
@@ -323,3 +337,17 @@ class Desk:
             recv_window_ms=recv_window_ms,
             attempt=attempt,
         )
+
+
+def _same_account(one: EntryInputs, other: EntryInputs) -> bool:
+    """True when all that the account's own rules look at is the same."""
+    return (
+        one.usage is other.usage
+        and one.configuration is other.configuration
+        and one.settings is other.settings
+        and one.mode is other.mode
+        and one.run_active is other.run_active
+        and one.kill_switch is other.kill_switch
+        and one.credentials_refused is other.credentials_refused
+        and one.amount == other.amount
+    )

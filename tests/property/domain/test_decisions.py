@@ -19,7 +19,7 @@ from tests.unit.domain.examples import instrument, position
 
 from signalbox.domain.orders import Mode
 from signalbox.domain.risk.checks import CheckKind, CheckVerdict, EntryInputs, SkipCode
-from signalbox.domain.risk.entry_rules import ENTRY_CHECKS
+from signalbox.domain.risk.entry_rules import ENTRY_CHECKS, account_agrees
 from signalbox.domain.signals import DetectionSource
 from signalbox.domain.strategies.exits import ExitInputs, decide_exit, exit_shape
 from signalbox.domain.strategies.listing_sniper import EntryVerdict, decide_at_once, decide_entry
@@ -53,6 +53,17 @@ def test_the_same_inputs_give_the_same_decision_and_stay_as_they_are(inputs: Ent
 def test_what_is_decided_at_once_is_what_the_checks_say(inputs: EntryInputs) -> None:
     full, at_once = decide_entry(inputs), decide_at_once(inputs)
     assert at_once == (msgspec.structs.replace(full, checks=()) if full.execute else full)
+
+
+@settings(quick, max_examples=300)
+@given(inputs=entry_inputs(), other=entry_inputs())
+def test_what_the_account_says_has_nothing_to_do_with_the_listing(inputs: EntryInputs, other: EntryInputs) -> None:
+    listing = {name: getattr(other, name) for name in ("signal", "instrument", "reference_price", "now")}
+    elsewhere = msgspec.structs.replace(inputs, **listing, mode=inputs.mode)
+    assert account_agrees(elsewhere) == account_agrees(inputs)
+    if elsewhere.mode is not Mode.LIVE or elsewhere.signal.detection_source is not DetectionSource.TEST_INJECTION:
+        agreed = account_agrees(inputs)
+        assert decide_at_once(elsewhere, account_agreed=agreed) == decide_at_once(elsewhere)
 
 
 @quick

@@ -47,6 +47,9 @@ class Capacity:
         self._spent: dict[date, Decimal] = {}
         self._realised: dict[date, Decimal] = {}
         self._positions: dict[str, Decimal] = {}
+        self._usage: Usage | None = None
+        """As long as nothing changes: an order waits for it. Every method that changes something forgets it."""
+        self._usage_day = date.min
 
     def reserve(self, reservation: Reservation) -> None:
         """Take the capacity of one entry. Raises InvariantError when the decision holds some already, or asks for
@@ -55,6 +58,7 @@ class Capacity:
             raise InvariantError(f"decision {reservation.decision_id} cannot reserve {reservation.amount}")
         if reservation.decision_id in self._held:
             raise InvariantError(f"decision {reservation.decision_id} holds a reservation already")
+        self._usage = None
         self._held[reservation.decision_id] = reservation
         self._entries.append(reservation.created_at)
 
@@ -67,6 +71,7 @@ class Capacity:
         """
         if not (spent.is_finite() and spent >= 0):
             raise InvariantError(f"decision {decision_id} cannot have spent {spent}")
+        self._usage = None
         reservation = self._held.pop(decision_id, None)
         if reservation is not None and spent:
             day = reservation.created_at.date()
@@ -74,6 +79,7 @@ class Capacity:
 
     def release(self, decision_id: DecisionId) -> None:
         """The entry surely never reached the venue: it counts neither as spend nor as a trade of the hour."""
+        self._usage = None
         reservation = self._held.pop(decision_id, None)
         if reservation is not None and reservation.created_at in self._entries:
             self._entries.remove(reservation.created_at)
@@ -81,6 +87,7 @@ class Capacity:
     def spend_more(self, created_at: datetime, amount: Decimal, *, counts_anew: bool) -> None:
         """An entry that had ended spent more than was counted (or less: a fee that was assumed). It counts on the day
         of its reservation; `counts_anew` when it was released before, and so was no trade of its hour."""
+        self._usage = None
         day = created_at.date()
         self._spent[day] = max(ZERO, total((self._spent.get(day, ZERO), amount)))
         if counts_anew:
@@ -91,11 +98,13 @@ class Capacity:
 
         `entries` are those that hold no reservation any more; the held ones are reserved here and counted besides.
         """
+        self._usage = None
         self._entries = deque(sorted([*entries, *(held.created_at for held in self._held.values())]))
         self._spent, self._realised = dict(spent), dict(realised)
 
     def set_position(self, symbol: str, cost: Decimal) -> None:
         """Tell what an open position cost; zero or less means that it is closed."""
+        self._usage = None
         if cost > 0:
             self._positions[symbol] = cost
         else:
@@ -103,6 +112,7 @@ class Capacity:
 
     def book(self, day: date, result: Decimal) -> None:
         """Add a booked profit (or loss, negative) to its UTC day."""
+        self._usage = None
         self._realised[day] = total((self._realised.get(day, ZERO), result))
 
     def usage(self, now: datetime) -> Usage:
@@ -112,7 +122,13 @@ class Capacity:
         """
         while self._entries and self._entries[0] <= now - HOUR:
             self._entries.popleft()
+            self._usage = None
         today = now.date()
+        if self._usage is None or self._usage_day != today:
+            self._usage, self._usage_day = self._usage_on(today), today
+        return self._usage
+
+    def _usage_on(self, today: date) -> Usage:
         exposure = dict(self._positions)
         for held in self._held.values():
             exposure[held.symbol] = total((exposure.get(held.symbol, ZERO), held.amount))

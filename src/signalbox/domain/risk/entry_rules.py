@@ -1,7 +1,7 @@
 """The rules of an entry. Each is a question with a yes or no, and a description of what it saw.
 
-The question is all that an order waits for (`all_agree`). The description, made of the same inputs, is composed for
-the record: at once when an entry is refused, after the send when it is not.
+The question is all that an order waits for, and what concerns the account alone can be asked ahead. The description,
+made of the same inputs, is composed for the record: at once when an entry is refused, after the send when it is not.
 """
 
 from collections.abc import Callable
@@ -43,19 +43,12 @@ class EntryRule(Struct, frozen=True):
         ok = self.holds(i)
         verdict = CheckVerdict.NOT_APPLICABLE if ok is None else CheckVerdict.PASSED if ok else CheckVerdict.FAILED
         limit, value, message = self.tell(i)
-        if verdict is CheckVerdict.FAILED and self._is_switched_off(i):
+        if verdict is CheckVerdict.FAILED and self.own and not i.configuration.safety_enabled:
             verdict, message = CheckVerdict.NOT_ENFORCED, message + "; not enforced, because safety_enabled is off"
         kind = CheckKind.LIMIT if self.code is SkipCode.SAFETY_CONSTRAINT else CheckKind.ELIGIBILITY
         return RiskCheck(
             name=self.name, kind=kind, verdict=verdict, limit=limit, value=value, code=self.code, message=message
         )
-
-    def agrees(self, i: EntryInputs) -> bool:
-        """False when it stops the entry: its check would be recorded as failed."""
-        return self.holds(i) is not False or self._is_switched_off(i)
-
-    def _is_switched_off(self, i: EntryInputs) -> bool:
-        return self.own and not i.configuration.safety_enabled
 
 
 def _rule(
@@ -356,11 +349,34 @@ ENTRY_CHECKS: tuple[EntryRule, ...] = (
 """Every rule of an entry, in the order in which a person would ask. All of them are recorded."""
 
 
+_OF_ACCOUNT = (
+    kill_switch,
+    credentials,
+    run_active,
+    max_trade,
+    global_exposure,
+    daily_loss,
+    daily_spend,
+    orders_per_hour,
+    concurrent_listings,
+)
+_OF_LISTING = tuple(rule for rule in ENTRY_CHECKS if rule not in _OF_ACCOUNT)
+
+
 def described(i: EntryInputs) -> tuple[RiskCheck, ...]:
     """Every check of an entry, as it is recorded."""
     return tuple(rule(i) for rule in ENTRY_CHECKS)
 
 
-def all_agree(i: EntryInputs) -> bool:
-    """Whether no rule stops the entry: no check of it would be recorded as failed."""
-    return all(rule.agrees(i) for rule in ENTRY_CHECKS)
+def account_agrees(i: EntryInputs) -> bool:
+    """Whether none of the rules stops the entry that look at the account alone, whatever is listed and when."""
+    return not _stopped(i, _OF_ACCOUNT)
+
+
+def listing_agrees(i: EntryInputs) -> bool:
+    """Whether none of the others does. When both agree, no check would be recorded as failed."""
+    return not _stopped(i, _OF_LISTING)
+
+
+def _stopped(i: EntryInputs, rules: tuple[EntryRule, ...]) -> bool:
+    return any(rule.holds(i) is False and (i.configuration.safety_enabled or not rule.own) for rule in rules)

@@ -6,7 +6,7 @@ from signalbox.domain.configuration import effective_mode
 from signalbox.domain.errors import InvariantError
 from signalbox.domain.orders import Mode
 from signalbox.domain.risk.checks import CheckKind, CheckVerdict, EntryInputs, RiskCheck, SkipCode
-from signalbox.domain.risk.entry_rules import all_agree, described
+from signalbox.domain.risk.entry_rules import account_agrees, described, listing_agrees
 from signalbox.domain.signals import DetectionSource
 
 
@@ -26,11 +26,15 @@ def entry_mode(signal_source: DetectionSource, mode: Mode) -> Mode:
     return Mode.SIMULATION if signal_source is DetectionSource.TEST_INJECTION else mode
 
 
-def decide_at_once(inputs: EntryInputs) -> EntryVerdict:
+def decide_at_once(inputs: EntryInputs, *, account_agreed: bool | None = None) -> EntryVerdict:
     """What `decide_entry` concludes, but without the checks of an entry that is executed: an order waits for it.
-    `decisions.explained` adds them, from the same inputs, when it is out. Errors as in `decide_entry`."""
+    `decisions.explained` adds them, from the same inputs, when it is out. Errors as in `decide_entry`.
+
+    `account_agreed`: what `account_agrees` said of inputs that are the same in all that concerns the account.
+    """
     _refuse_unallowed_mode(inputs)
-    return _execute(inputs, ()) if all_agree(inputs) else decide_entry(inputs)
+    agreed = account_agrees(inputs) if account_agreed is None else account_agreed
+    return _execute(inputs, ()) if agreed and listing_agrees(inputs) else decide_entry(inputs)
 
 
 def decide_entry(inputs: EntryInputs) -> EntryVerdict:

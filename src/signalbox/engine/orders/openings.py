@@ -132,7 +132,8 @@ class Openings:
             return Opening(signal.symbol, self._clock)
         opening = self._scheduled(signal, parameters) or Opening(signal.symbol, self._clock)
         self._live[signal.symbol] = opening
-        self.on_schedule()  # it may have been seen a while ago
+        if opening.scheduled:
+            self.on_schedule()  # it may have been seen a while ago
         return opening
 
     def _scheduled(self, signal: ListingSignal, parameters: ListingSniperParameters) -> Opening | None:

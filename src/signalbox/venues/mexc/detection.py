@@ -88,11 +88,17 @@ class Detection:
         symbols = list(map(_symbol_of, items))
         places: dict[str, int] = {}
         found: dict[str, Decimal] = {}
+        alone = True
 
         def trades(symbol: str) -> bool:
-            if not places:
-                places.update(zip(symbols, range(len(symbols)), strict=True))
-            item = items[places[symbol]]
+            nonlocal alone
+            if alone:  # the usual case, and faster than an index
+                alone = False
+                item = items[symbols.index(symbol)]
+            else:
+                if not places:
+                    places.update(zip(symbols, range(len(symbols)), strict=True))
+                item = items[places[symbol]]
             price = parse.optional_price(item.price)
             has_traded = parse.optional_price(item.quantity) is not None
             if price is None or not (has_traded or not self._opens_later(symbol)):
@@ -160,6 +166,8 @@ class Detection:
             self._knowledge.learn(odd)
             self._odd_symbols.malformed(f"not a symbol, from {source}: {min(odd)[:60]!r}")
         found = fresh - odd
+        if len(found) <= FEW:
+            return sorted(found)
         now = self._offset.venue_now()
         surprises = {symbol for symbol in found if self._knowledge.schedule.opening_of(symbol, now) is None}
         if len(surprises) <= FEW:

@@ -147,6 +147,9 @@ class MexcOrders:
         signed = self._sign(order)
         if signed is not None:
             self._ahead[order.id] = signed
+        # Both are asked again when it goes. What was walked through a moment ago is walked through faster.
+        self.order_wait_s(order.purpose)
+        _ = self._orders.pool.idle_connections
 
     async def submit(self, order: Order, stages: StageTimes) -> SubmitOutcome:
         """Sign and send one order, once (MEXC spot docs, "New Order").
