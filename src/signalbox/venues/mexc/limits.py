@@ -57,14 +57,14 @@ class Lane:
         self._obeys = obeys
         self._may_use_reserve = may_use_reserve
 
-    def wait_s(self, weight: int, *, poll: bool, leave: int | None = None) -> float:
+    def wait_s(self, weight: int, *, poll: bool, leave: int | None = None, for_orders: bool = False) -> float:
         """Seconds until a request of this weight may go; 0 when it may go now. `leave` is what must stay free of its
-        own window after it, instead of the reserve."""
+        own window after it, instead of the reserve. `for_orders`: it may use what is kept for orders."""
         pause_s = self.pause_s()
         if pause_s > 0:
             return pause_s
         shared = self._address.weights
-        if self._may_use_reserve:
+        if self._may_use_reserve or for_orders:
             of_address = shared.wait_s(weight, poll=False)
         else:
             of_address = shared.wait_s(weight, poll=poll, leave=None if poll else self._address.kept_for_orders)

@@ -82,17 +82,20 @@ class MexcMarket:
         return prices, response.received_ns
 
     async def server_time(self) -> tuple[int, HttpResponse]:
-        """The venue's time in milliseconds UTC, with the answer that brought it. Raises VenueUnavailable."""
-        response = await self._get("/api/v3/time")
+        """The venue's time in milliseconds UTC, with the answer that brought it. Raises VenueUnavailable.
+
+        It is asked for even when other reads have used up what they may: without it orders are refused.
+        """
+        response = await self._get("/api/v3/time", for_orders=True)
         return parse.server_time(response.body), response
 
     async def close(self) -> None:
         """Close the connections."""
         await self._reads.pool.close()
 
-    async def _get(self, path: str, query: str = "", *, poll: bool = False) -> HttpResponse:
+    async def _get(self, path: str, query: str = "", *, poll: bool = False, for_orders: bool = False) -> HttpResponse:
         try:
-            return await self._reads.get(path, query, weight=WEIGHTS[path], poll=poll)
+            return await self._reads.get(path, query, weight=WEIGHTS[path], poll=poll, for_orders=for_orders)
         except VenueRefused as error:
             raise VenueUnavailable(str(error)) from error
 

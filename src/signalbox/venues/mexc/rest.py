@@ -49,14 +49,16 @@ class RestReader:
         *,
         weight: int,
         poll: bool = False,
+        for_orders: bool = False,
         method: str = "GET",
     ) -> HttpResponse:
         """The good answer to a request without a body. `query` as a function is called anew for each try, so that a
-        signature is fresh. `poll` marks a read that may wait for a better time.
+        signature is fresh. `poll` marks a read that may wait for a better time, `for_orders` one without which orders
+        are refused.
 
         Raises VenueThrottled, VenueUnavailable, VenueRefused or CredentialsRefused.
         """
-        await self._wait_for_turn(weight, poll=poll)
+        await self._wait_for_turn(weight, poll=poll, for_orders=for_orders)
 
         def build() -> bytes:
             return self.request(method, path, query() if callable(query) else query)
@@ -81,9 +83,9 @@ class RestReader:
         head = f"{method} {self.pool.target.prefix}{path}{'?' if query else ''}{query}"
         return head.encode("ascii") + self._tail
 
-    async def _wait_for_turn(self, weight: int, *, poll: bool) -> None:
+    async def _wait_for_turn(self, weight: int, *, poll: bool, for_orders: bool) -> None:
         patience_s = self._timeout_s
-        while (wait_s := self.lane.wait_s(weight, poll=poll)) > 0:
+        while (wait_s := self.lane.wait_s(weight, poll=poll, for_orders=for_orders)) > 0:
             if wait_s > patience_s:
                 text = f"nothing was sent: {self.lane.why()}, {wait_s:.1f} s left"
                 raise VenueThrottled(text, retry_after_s=wait_s)

@@ -53,6 +53,7 @@ def test_one_address_has_one_budget_and_an_account_one_pace() -> None:
     bench.other.reads.spend(80 - KEPT_FOR_ORDERS)
     assert bench.other.reads.wait_s(1, poll=False) == bench.address.reads.wait_s(1, poll=False) == WEIGHT_WINDOW_S
     assert bench.main.orders.wait_s(8, poll=False) == 0, "reads never make an order wait"
+    assert bench.address.reads.wait_s(1, poll=False, for_orders=True) == 0, "nor the venue's time, which orders need"
 
 
 def test_orders_count_for_their_account_and_leave_a_reserve_to_exits_and_cancels() -> None:
