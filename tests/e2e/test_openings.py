@@ -16,8 +16,8 @@ KEEPING = ("--calendar-interval-s", "1", "--take-profit", "none", "--time-limit-
 IN_MS = 5_000
 """Long enough for the calendar to be read and everything to be warm."""
 
-PUNCTUAL_MS = 40
-"""How late an order may be on a machine that runs other tests besides."""
+PUNCTUAL_MS = 500
+"""How late an order may be on a machine that runs other tests besides: the bench measures how late it is."""
 
 
 @pytest.fixture
