@@ -1,9 +1,9 @@
 """Memory over a simulated day: the engine's resident set, with time running fast for engine and exchange alike.
 
-The engine trades a listing every --every-min minutes beside 500 other pairs, holds it for some minutes and sells it, reads its
-sources as often as always, and writes its heartbeat every second, all in fast time (`benchmarks.fast_time`): a day at
---speed 30 takes 48 minutes. Reported: the resident set at the start of trading, at the end, its maximum, and the slope
-of a straight line through the second half.
+The engine trades a listing every --every-min minutes beside 500 other pairs, holds it for some minutes and sells it,
+reads its sources as often as always, and writes its heartbeat every second, all in fast time
+(`benchmarks.fast_time`): a day at --speed 30 takes 48 minutes. Reported: the resident set at the start of trading, at
+the end, its maximum, and the slope of a straight line through the second half.
 """
 
 import argparse
